@@ -1,0 +1,1 @@
+"""Third floor: what runs, where and when: definitions, compile, local run, command line."""

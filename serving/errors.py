@@ -1,0 +1,49 @@
+"""The mistakes a user can mend, and the exit codes they end in: the ground floor's tree."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every `lockstep` command and of every step's process."""
+
+    OK = 0
+    """Done."""
+    INTERNAL = 1
+    """A defect of lockstep itself: the traceback says where."""
+    USAGE = 2
+    """A wrong option, argument or pipeline parameter."""
+    DEFINITION = 3
+    """The pipeline does not load, compile or pass the lint."""
+    STEP_FAILED = 4
+    """A step of the run failed; its log says why."""
+    NOT_BLESSED = 5
+    """The run succeeded, but the model was not blessed: nothing was pushed."""
+    STORE = 6
+    """The model store refused: no such model, version or alias, or a conflict."""
+    ENVIRONMENT = 7
+    """This machine cannot do it: a full disk, a missing extra, another image's container."""
+    DATA = 8
+    """The data was refused: unreadable, empty, or anomalous against its schema."""
+    INTERRUPTED = 130
+    """Stopped by SIGINT (Ctrl-C)."""
+
+
+class LockstepError(Exception):
+    """A mistake that its user can mend: what was given, what is allowed, what to do."""
+
+    exit_code = Exit.INTERNAL
+
+    def __init__(self, *, given: str, allowed: str, todo: str) -> None:
+        """Keep the three parts apart, so that a terminal, a log and JSON can each show them."""
+        super().__init__(given, allowed, todo)
+        self.given, self.allowed, self.todo = given, allowed, todo
+
+    def __str__(self) -> str:
+        """Three lines: what was given, what is allowed, what to do."""
+        return f"{self.given}\n  allowed: {self.allowed}\n  to do:   {self.todo}"
+
+
+class StoreError(LockstepError):
+    """The model store cannot do what was asked."""
+
+    exit_code = Exit.STORE
