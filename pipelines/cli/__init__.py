@@ -1,0 +1,41 @@
+"""The `lockstep` command: one file per group of sub-commands, each light until it is called."""
+
+import errno
+import sys
+from typing import Final
+
+import typer
+
+from ...serving.errors import Exit, LockstepError
+from . import compile as _compile, models as _models, run as _run
+
+app: Final = typer.Typer(
+    name="lockstep",
+    help="TFX components on Kubeflow Pipelines and TF Serving.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(_compile.app)
+app.add_typer(_run.app)
+app.add_typer(_models.app, name="models")
+
+
+def main() -> None:
+    """Run the command line; a `LockstepError` is three lines on stderr and its own exit code."""
+    try:
+        app()
+    except LockstepError as error:
+        sys.exit(_fail(str(error), error.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(_fail("interrupted", Exit.INTERRUPTED))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(_fail(f"{error}\n  to do:   free some space and try again", Exit.ENVIRONMENT))
+
+
+def _fail(message: str, code: Exit) -> int:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201 - a terminal is where it belongs
+    return int(code)
