@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
     if name not in COMPONENTS:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f".{COMPONENTS[name].declaration}", __name__), name)
+    return getattr(import_module(f".{COMPONENTS[name].module}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -12,10 +12,9 @@ ENTRYPOINT: Final = ("python", "-m", "lockstep.components")
 
 @dataclass(frozen=True)
 class Component:
-    """One component: the modules of its declaration and executor, relative to this package."""
+    """One component: `module` is declared here, and its executor is `executors.module`."""
 
-    declaration: str
-    executor: str
+    module: str
     looks_outside: bool = False
     """It reads or changes what its inputs do not show (a bucket, the model store): never cached."""
     cached_with: str | None = None
@@ -23,19 +22,19 @@ class Component:
 
 
 COMPONENTS: Final = {
-    "span_resolver": Component("example_gen", "example_gen", looks_outside=True),
-    "csv_example_gen": Component("example_gen", "example_gen", cached_with="fingerprint"),
-    "import_example_gen": Component("example_gen", "example_gen", cached_with="fingerprint"),
-    "parquet_example_gen": Component("example_gen", "example_gen", cached_with="fingerprint"),
-    "statistics_gen": Component("data_validation", "data_validation"),
-    "schema_gen": Component("data_validation", "data_validation"),
-    "import_schema_gen": Component("data_validation", "data_validation", looks_outside=True),
-    "example_validator": Component("data_validation", "data_validation"),
-    "transform": Component("transform", "transform"),
-    "tuner": Component("training", "training"),
-    "trainer": Component("training", "training"),
-    "champion": Component("champion", "champion", looks_outside=True),
-    "evaluator": Component("evaluator", "evaluator"),
-    "bulk_inferrer": Component("bulk_inferrer", "bulk_inferrer"),
-    "pusher": Component("pusher", "pusher", looks_outside=True),
+    "span_resolver": Component("ingestion", looks_outside=True),
+    "csv_example_gen": Component("ingestion", cached_with="fingerprint"),
+    "import_example_gen": Component("ingestion", cached_with="fingerprint"),
+    "parquet_example_gen": Component("ingestion", cached_with="fingerprint"),
+    "statistics_gen": Component("validation"),
+    "schema_gen": Component("validation"),
+    "import_schema_gen": Component("validation", looks_outside=True),
+    "example_validator": Component("validation"),
+    "transform": Component("transformation"),
+    "tuner": Component("training"),
+    "trainer": Component("training"),
+    "champion": Component("model_store", looks_outside=True),
+    "evaluator": Component("evaluation"),
+    "bulk_inferrer": Component("inference"),
+    "pusher": Component("model_store", looks_outside=True),
 }
