@@ -1,0 +1,59 @@
+# Every target that needs it brings the environment up to date first (a second, once it is there).
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+MODELS ?= $(CURDIR)/.lockstep/models
+export UV := $(CURDIR)/.uv/bin/uv
+# Byte-compiled code starts three times faster; whatever environment is active is not ours.
+unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
+
+.PHONY: help
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: environment
+environment: ## Bring .venv up to date with uv.lock (uv is fetched if there is none)
+	@scripts/bootstrap.sh
+
+.PHONY: taxi
+taxi: environment ## Run the Chicago taxi pipeline, from a CSV file to a pushed model
+	$(BIN)/lockstep run pipelines/taxi/pipeline.py --param "model_store=$(MODELS)"
+
+.PHONY: test
+test: environment ## Run the tests, without the slow ones
+	$(BIN)/pytest
+
+.PHONY: test-slow
+test-slow: environment ## Run the slow tests: whole pipelines, comparisons with TFX, large counts
+	$(BIN)/pytest -m slow
+
+.PHONY: test-full
+test-full: environment ## Run every test
+	$(BIN)/pytest -m ""
+
+.PHONY: lint
+lint: environment ## Check style and formatting with ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: environment ## Check types with mypy and pyright, both strict
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+.PHONY: layers
+layers: environment ## Check that imports only go down: pipelines > components > serving
+	$(BIN)/lint-imports
+
+.PHONY: golden
+golden: environment ## Rewrite the golden files from their sources
+	$(BIN)/python tests/golden/regenerate.py
+
+.PHONY: wheel
+wheel: environment ## Build the source distribution and, from it, the wheel into dist/
+	$(UV) build --quiet --out-dir dist
+
+.PHONY: clean
+clean: ## Remove what make made, environment included; runs and models in .lockstep/ stay
+	rm -rf .venv .uv build dist lockstep.egg-info .coverage .hypothesis
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
