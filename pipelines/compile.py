@@ -1,0 +1,125 @@
+"""Compiling: from a pipeline's source to the one file that every runner reads."""
+
+import difflib
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, cast
+
+from ..components.catalogue import DEFAULT_IMAGE
+from .definition import blame, load_pipeline, split_source
+from .errors import DefinitionError
+from .ir import CompiledPipeline, Json
+from .lint import check
+from .tasks import Task, parts, walk
+
+_CHANNEL: Final = re.compile(r"\{\{channel:task=([^;]*);name=([^;]+);type=.*?;\}\}", re.DOTALL)
+_SAFE: Final = 2**53
+
+
+def compile_pipeline(
+    source: str, image: str = DEFAULT_IMAGE, project_root: Path | None = None
+) -> CompiledPipeline:
+    """Compile `FILE.py[:NAME]` and lint the result: what it returns, a cluster will take.
+
+    Args:
+        source: The pipeline's file, relative to the current directory.
+        image: The runtime image that lockstep's components run in.
+        project_root: Where imports and module files are looked up; the current directory if None.
+
+    Raises:
+        DefinitionError: It does not load or compile, or breaks a rule of the lint.
+    """
+    root = (project_root or Path.cwd()).resolve()
+    compiled = _kfp_output(source, root)
+    spec = compiled.spec
+    for executor in spec["deploymentSpec"].get("executors", {}).values():
+        container = executor.get("container", {})
+        if container.get("image") == DEFAULT_IMAGE:
+            container["image"] = image
+    for task in walk(compiled):
+        _repair_channels(task)
+        _settle_caching(task)
+    check(compiled)
+    _check_module_files(walk(compiled), root, split_source(source)[0].parent)
+    return compiled
+
+
+def _kfp_output(source: str, root: Path) -> CompiledPipeline:
+    """Take the documents that kfp's compiler would write, numbers normalised."""
+    pipeline = load_pipeline(source, root)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        from google.protobuf import json_format  # type: ignore[import-untyped]  # ships no types
+    with blame(split_source(source)[0]):
+        spec = json_format.MessageToDict(pipeline.pipeline_spec)
+        platform = json_format.MessageToDict(pipeline.platform_spec)
+    return CompiledPipeline(_map_leaves(spec, _integer), _map_leaves(platform, _integer))
+
+
+def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Rebuild a JSON value with every scalar in it changed."""
+    if isinstance(value, dict):
+        return {key: _map_leaves(inner, change) for key, inner in cast(Json, value).items()}
+    if isinstance(value, list):
+        return [_map_leaves(inner, change) for inner in parts(value)]
+    return change(value)
+
+
+def _integer(value: Any) -> Any:
+    """Write 10 for 10.0: protobuf knows doubles only, and its releases differ in the spelling."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < _SAFE
+    return int(value) if whole else value
+
+
+def _repair_channels(task: Task) -> None:
+    """Name the task's own input where kfp left a channel in a nested constant.
+
+    kfp feeds the task the input, but replaces its placeholder in top-level strings only.
+    """
+
+    def placeholder(match: re.Match[str]) -> str:
+        producer, name = match[1], match[2]
+        own = f"pipelinechannel--{producer}-{name}" if producer else f"pipelinechannel--{name}"
+        found = next((key for key in (own, name) if key in task.parameters), None)
+        return f"{{{{$.inputs.parameters['{found}']}}}}" if found else match[0]
+
+    def repair(value: Any) -> Any:
+        return _CHANNEL.sub(placeholder, value) if isinstance(value, str) else value
+
+    for parameter in task.parameters.values():
+        runtime_value: Json = parameter.get("runtimeValue", {})
+        if "constant" in runtime_value:
+            runtime_value["constant"] = _map_leaves(runtime_value["constant"], repair)
+
+
+def _settle_caching(task: Task) -> None:
+    """Say `enableCache` outright, and false where a cached output could be out of date."""
+    options: Json = task.spec.setdefault("cachingOptions", {})
+    options["enableCache"] = task.cached and not task.must_not_be_cached
+
+
+def _check_module_files(tasks: list[Task], root: Path, beside: Path) -> None:
+    """Refuse a module file that the project does not have, before a cluster does."""
+    for task in tasks:
+        if task.lockstep_component is None:
+            continue
+        value = task.parameters.get("module_file", {}).get("runtimeValue", {}).get("constant", "")
+        if value.startswith("package:") or "{{" in value or not value or (root / value).is_file():
+            continue
+        raise DefinitionError(
+            given=f"{task.path}: module_file {value!r} is not in the project {root}",
+            allowed="the path of a Python file, relative to the project's root (--project)",
+            todo=_suggest(value, root, beside),
+        )
+
+
+def _suggest(value: str, root: Path, beside: Path) -> str:
+    """Guess which file was meant: one of that name beside the pipeline, or one named nearly so."""
+    folders = [(root / value).parent, beside.resolve()]
+    files = [file for folder in folders for file in folder.glob("*.py")]
+    known = [str(file.relative_to(root)) for file in files if file.is_relative_to(root)]
+    same = [path for path in known if Path(path).name == Path(value).name]
+    close = same or difflib.get_close_matches(value, known, 1)
+    return f"did you mean {close[0]!r}?" if close else "create it, or name another --project"

@@ -1,0 +1,150 @@
+"""Loading a pipeline's source: run the user's file and find its pipeline, or the line at fault."""
+
+import contextlib
+import difflib
+import importlib
+import linecache
+import re
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Final
+
+from .errors import DefinitionError
+
+_MODULE: Final = "__lockstep_definition__"
+_NOISE: Final = ("The default base_image used by the @dsl.component decorator",)
+
+
+def load_pipeline(source: str, project_root: Path) -> Any:
+    """Run `FILE.py[:NAME]` in a fresh module and return its pipeline, a kfp GraphComponent.
+
+    Imports in the file resolve from `project_root` as well. What it prints goes to stderr.
+
+    Raises:
+        DefinitionError: There is no such file, it does not load, or does not hold one pipeline.
+    """
+    path, name = split_source(source)
+    if not path.is_file():
+        raise DefinitionError(
+            given=f"{path}: no such file",
+            allowed="FILE.py, or FILE.py:NAME where it holds several pipelines",
+            todo="give the path of the pipeline's Python file",
+        )
+    return _pick(_execute(path, project_root), path, name)
+
+
+def split_source(source: str) -> tuple[Path, str | None]:
+    """Take `FILE.py:NAME` apart; without NAME it is None."""
+    match = re.fullmatch(r"(.+\.py):(\w+)", source)
+    return (Path(match[1]), match[2]) if match else (Path(source), None)
+
+
+@contextlib.contextmanager
+def blame(path: Path) -> Generator[None]:
+    """Turn whatever the user's code raises into a `DefinitionError` naming the line of `path`."""
+    try:
+        yield
+    except DefinitionError:
+        raise
+    except SyntaxError as error:
+        where = f"{error.filename or path}:{error.lineno or 1}"
+        line = f"\n    {error.text.strip()}" if error.text else ""
+        problem = f"{where}: {type(error).__name__}: {error.msg}{line}"
+        raise _broken(problem) from error
+    except (Exception, SystemExit) as error:
+        raise _broken(_locate(error, path)) from error
+
+
+def _locate(error: BaseException, path: Path) -> str:
+    """Say where in `path` the error came up, and where it was raised if that is elsewhere."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == str(path)]
+    where = f"{path}:{own[-1].lineno}" if own else str(path)
+    line = f"\n    {own[-1].line}" if own and own[-1].line else ""
+    message = f"{where}: {type(error).__name__}: {error}{line}"
+    raised = frames[-1] if frames else None
+    if own and raised is not None and raised is not own[-1]:
+        message += f"\n  raised in {raised.filename}:{raised.lineno}"
+    return message
+
+
+def _broken(problem: str) -> DefinitionError:
+    return DefinitionError(
+        given=problem,
+        allowed="a Python file that loads with the project root (--project) on its import path",
+        todo="mend that line; `python FILE.py` shows the whole traceback",
+    )
+
+
+def _execute(path: Path, project_root: Path) -> types.ModuleType:
+    """Run the file as a module of its own that leaves nothing behind in this process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        importlib.import_module("kfp.dsl")  # heavy, and its warnings are not the user's
+    linecache.checkcache(str(path))
+    module = types.ModuleType(_MODULE)
+    module.__file__ = str(path)
+    with blame(path), _visitor(module, project_root):
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+    return module
+
+
+@contextlib.contextmanager
+def _visitor(module: types.ModuleType, root: Path) -> Generator[None]:
+    """Lend the process to the user's code: import path, stdout and module table come back."""
+    before, path, bytecode = set(sys.modules), list(sys.path), sys.dont_write_bytecode
+    sys.path.insert(0, str(root))
+    sys.modules[module.__name__] = module
+    sys.dont_write_bytecode = True
+    importlib.invalidate_caches()
+    try:
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            for message in _NOISE:
+                warnings.filterwarnings("ignore", message, FutureWarning)
+            yield
+    finally:
+        sys.path[:], sys.dont_write_bytecode = path, bytecode
+        theirs = {name for name in set(sys.modules) - before if _lies_in(name, root)}
+        for name in {module.__name__, *theirs}:
+            sys.modules.pop(name, None)
+
+
+def _lies_in(name: str, root: Path) -> bool:
+    """Whether a module was found in `root` itself, not in an environment that lies within it."""
+    top = sys.modules.get(name.partition(".")[0])
+    places = [*getattr(top, "__path__", []), getattr(top, "__file__", None) or ""]
+    return any(Path(place).parent == root for place in places)
+
+
+def _pick(module: types.ModuleType, path: Path, name: str | None) -> Any:
+    """Find the pipeline `name`, or the only one."""
+    from kfp.dsl.graph_component import (  # type: ignore[import-untyped]  # kfp ships no types
+        GraphComponent,
+    )
+
+    found = {key: value for key, value in vars(module).items() if isinstance(value, GraphComponent)}
+    if name in found:
+        return found[name]
+    names = ", ".join(found) or "none"
+    if name is not None:
+        close = difflib.get_close_matches(name, found, 1)
+        raise DefinitionError(
+            given=f"{path}: no pipeline is called {name!r}",
+            allowed=f"a pipeline of this file: {names}",
+            todo=f"did you mean {path}:{close[0]}?" if close else "name one of those",
+        )
+    distinct = {id(value): value for value in found.values()}
+    if len(distinct) == 1:
+        return next(iter(distinct.values()))
+    raise DefinitionError(
+        given=f"{path}: holds {len(distinct)} pipelines" + (f": {names}" if found else ""),
+        allowed="exactly one function under @dsl.pipeline, or a name: FILE.py:NAME",
+        todo=f"say which one: {path}:{next(iter(found))}"
+        if found
+        else "put @dsl.pipeline over the function that defines the pipeline",
+    )
