@@ -1,7 +1,84 @@
-"""`lockstep run`: execute a compiled pipeline on this machine."""
+"""`lockstep run`: execute a pipeline on this machine, from its compiled form."""
 
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ...components.catalogue import DEFAULT_IMAGE
+from ..errors import BadParameter
+
+if TYPE_CHECKING:
+    from ..ir import CompiledPipeline
+
 app: Final = typer.Typer()
+
+
+@app.command("run")
+def run_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.py[:NAME]|FILE.yaml",
+            help="A pipeline's Python file, which is compiled first, or a compiled file.",
+        ),
+    ],
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A parameter of the pipeline; lists and structs in JSON. Repeat it for more.",
+        ),
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Where runs are kept, each in runs/RUN.")] = Path(
+        ".lockstep"
+    ),
+    project: Annotated[
+        Path, typer.Option(help="The project's root: imports and module files start there.")
+    ] = Path(),
+    image: Annotated[
+        str, typer.Option(help="The runtime image to compile for; it is not used here.")
+    ] = DEFAULT_IMAGE,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="At most so many steps at once. [processors]")
+    ] = None,
+) -> None:
+    """Run a pipeline on this machine.
+
+    Exit codes: 0 done, 2 wrong parameter, 3 broken pipeline, 4 a step failed, 5 not blessed and so
+    not pushed, 6 model store, 7 this machine cannot, 8 data refused, 130 interrupted.
+    """
+    from ..engine.engine import run
+    from ..engine.parameters import from_text
+    from .progress import conclude, progress
+
+    compiled = _compiled(source, image, project)
+    inputs = compiled.spec["root"].get("inputDefinitions", {})
+    values = from_text(inputs, _pairs(param or []))
+    with progress() as listen:
+        result = run(compiled, values, root=root, project=project, jobs=jobs, listen=listen)
+    raise typer.Exit(conclude(result))
+
+
+def _compiled(source: str, image: str, project: Path) -> "CompiledPipeline":
+    if source.endswith((".yaml", ".yml", ".json")):
+        from ..ir import load
+
+        return load(Path(source))
+    from ..compile import compile_pipeline
+
+    return compile_pipeline(source, image, project)
+
+
+def _pairs(params: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name or name in pairs:
+            raise BadParameter(
+                given=f"--param {param}" + (", a second time" if name in pairs else ""),
+                allowed="--param NAME=VALUE, once for each name",
+                todo="correct it",
+            )
+        pairs[name] = value
+    return pairs

@@ -1,0 +1,148 @@
+"""Which tasks may run on this machine, and as which program: never another image's command."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from ...components.catalogue import COMPONENTS, ENTRYPOINT
+from ..errors import CannotRunHere
+from .plan import Container, Plan, Task
+from .values import Json
+
+_LIGHTWEIGHT: Final = (
+    'program_path=$(mktemp -d) printf "%s" "$0" > "$program_path/ephemeral_component.py" '
+    "_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main --component_module_path "
+    '"$program_path/ephemeral_component.py" "$@"'
+)
+"""The shell script of kfp's lightweight Python components, with single spaces."""
+
+_PIP: Final = re.compile(r"-m pip install (.*?)(?=&&|\n|$)")
+_PIP_VALUES: Final = ("--index-url", "--extra-index-url", "--trusted-host")
+
+_HINTS: Final = (
+    "nodeSelector",
+    "nodeAffinity",
+    "podAffinity",
+    "podMetadata",
+    "tolerations",
+    "imagePullPolicy",
+    "imagePullSecret",
+    "enabledSharedMemory",
+)
+"""Settings on Kubernetes that say where a pod goes and how its image comes: nothing to do here."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a container task is on this machine: a Python module with arguments."""
+
+    module: str
+    arguments: tuple[str, ...]
+    source: str | None = None
+    """The code of a lightweight component, to be written beside its outputs."""
+    environment: tuple[tuple[str, str], ...] = ()
+    timeout: float | None = None
+    notes: tuple[str, ...] = ()
+    """What was asked for and means nothing here, one sentence each."""
+
+
+def admit(plan: Plan) -> dict[str, Program]:
+    """Give every container task of a plan its program, by path.
+
+    Raises:
+        CannotRunHere: for the first task that this machine cannot run, and why.
+    """
+    return {
+        task.path: _program(task, task.work)
+        for task in plan.walk()
+        if isinstance(task.work, Container)
+    }
+
+
+def _program(task: Task, container: Container) -> Program:
+    spec = container.spec
+    command, arguments = tuple(spec.get("command", ())), tuple(spec.get("args", ()))
+    notes = (*_settings(task.path, container.settings), *_resources(spec.get("resources", {})))
+    environment = tuple((env["name"], env.get("value", "")) for env in spec.get("env", ()))
+    deadline = container.settings.get("activeDeadlineSeconds")
+    timeout = float(deadline) if deadline else None
+    if command[: len(ENTRYPOINT)] == ENTRYPOINT and command[len(ENTRYPOINT)] in COMPONENTS:
+        rest = (*command[len(ENTRYPOINT) :], *arguments)
+        return Program(ENTRYPOINT[-1], rest, None, environment, timeout, notes)
+    if not _is_lightweight(command):
+        raise CannotRunHere(
+            given=f"task {task.path} runs a command of the image {spec.get('image')!r}",
+            allowed="lockstep's components and kfp's lightweight Python components; "
+            "another image's command is never run on the host",
+            todo="submit the pipeline to a cluster, or write the task as a @dsl.component",
+        )
+    for requirement, problem in _missing(command):
+        raise CannotRunHere(
+            given=f"task {task.path} wants the package {requirement!r}, {problem}",
+            allowed="packages_to_install that this environment already has",
+            todo="install it here, then run again",
+        )
+    environment = (("_KFP_RUNTIME", "true"), *environment)
+    return Program("kfp.dsl.executor_main", arguments, command[-1], environment, timeout, notes)
+
+
+def _is_lightweight(command: tuple[str, ...]) -> bool:
+    *before, shell, flag, script, _source = command if len(command) >= 4 else ("",) * 4
+    installs = len(before) == 3 and before[:2] == ["sh", "-c"] and '"$0" "$@"' in before[2]
+    return (
+        (not before or installs)
+        and (shell, flag) == ("sh", "-ec")
+        and " ".join(script.replace("\\\n", " ").split()) == _LIGHTWEIGHT
+    )
+
+
+def _missing(command: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Give each package that the component would install and this environment lacks."""
+    for install in _PIP.findall(command[2]) if len(command) > 4 else ():
+        words = iter(shlex.split(install))
+        wanted = [word for word in words if not (word in _PIP_VALUES and next(words))]
+        own = "--no-deps" in wanted  # kfp's own line: any kfp that is installed serves
+        for word in wanted:
+            if not word.startswith("--") and (problem := _lacks(word, own)):
+                yield word, problem
+
+
+@cache
+def _lacks(word: str, any_version: bool) -> str:
+    try:
+        requirement = Requirement(word)
+    except InvalidRequirement:
+        return "which is no plain requirement"
+    if requirement.url:
+        return "which comes from a URL"
+    if requirement.marker and not requirement.marker.evaluate():
+        return ""
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return "which is not installed"
+    fits = any_version or requirement.specifier.contains(version, prereleases=True)
+    return "" if fits else f"but {version} is installed"
+
+
+def _settings(path: str, settings: Json) -> Iterator[str]:
+    for key in settings:
+        if key in _HINTS:
+            yield f"{key} means nothing on this machine"
+        elif key != "activeDeadlineSeconds":
+            raise CannotRunHere(
+                given=f"task {path} asks Kubernetes for {key}",
+                allowed="a timeout (activeDeadlineSeconds); of no effect: " + ", ".join(_HINTS),
+                todo="submit the pipeline to a cluster, or leave the setting out for local runs",
+            )
+
+
+def _resources(resources: Json) -> Iterator[str]:
+    for key, value in resources.items():
+        yield f"{key} {value} is not enforced on this machine"

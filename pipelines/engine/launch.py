@@ -1,0 +1,120 @@
+"""How one try of a task becomes a process; warm, forked processes are to take this place."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Step:
+    """A Python module to run as a program: `python -m MODULE ARGUMENTS`."""
+
+    module: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: Path
+    log: Path
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: a signal's number stands below zero; memory is in bytes."""
+
+    code: int
+    seconds: float
+    peak_memory: int
+    timed_out: bool = False
+
+
+class Stopped(Exception):
+    """The run is being stopped: nothing more is started."""
+
+
+class Launcher(Protocol):
+    """Whoever starts steps; `run` is called from several threads at once."""
+
+    def run(self, step: Step) -> Ended:
+        """Run a step to its end; raises `Stopped` once `stop` has been called."""
+        ...
+
+    def stop(self, grace: float) -> None:
+        """End every running step: ask first, and after `grace` seconds insist."""
+        ...
+
+
+@dataclass
+class Processes:
+    """A fresh interpreter for each step, in a session of its own, so that all its children end."""
+
+    _running: set[int] = field(default_factory=set[int])
+    _stopped: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, step: Step) -> Ended:
+        """Run a step to its end; what it prints goes to its log."""
+        started = time.monotonic()
+        with step.log.open("ab") as log, self._lock:
+            if self._stopped:
+                raise Stopped
+            process = subprocess.Popen(
+                [sys.executable, "-m", step.module, *step.arguments],
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **step.environment},
+                cwd=step.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(process.pid)
+        late = threading.Event()
+        clock = threading.Timer(step.timeout or 0, self._expire, (process.pid, late))
+        if step.timeout:
+            clock.start()
+        _await(process.pid)
+        clock.cancel()
+        with self._lock:
+            _signal_group(process.pid, signal.SIGKILL)  # what the step has left behind
+            _, status, usage = os.wait4(process.pid, 0)
+            self._running.discard(process.pid)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        unit = 1 if sys.platform == "darwin" else 1024
+        seconds = time.monotonic() - started
+        return Ended(process.returncode, seconds, usage.ru_maxrss * unit, late.is_set())
+
+    def stop(self, grace: float) -> None:
+        """Send TERM to every running step's session, and KILL to what is left after `grace`."""
+        with self._lock:
+            self._stopped = True
+            first = signal.SIGTERM if grace else signal.SIGKILL
+            for pid in self._running:
+                _signal_group(pid, first)
+        if grace:
+            clock = threading.Timer(grace, self.stop, (0,))
+            clock.daemon = True
+            clock.start()
+
+    def _expire(self, pid: int, late: threading.Event) -> None:
+        with self._lock:
+            if pid in self._running:
+                late.set()
+                _signal_group(pid, signal.SIGKILL)
+
+
+def _await(pid: int) -> None:
+    """Wait for a process to end, without freeing its number, so that nobody else is signalled."""
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass

@@ -1,0 +1,96 @@
+"""The run directory: what is written where, and when it counts.
+
+    ROOT/runs/RUN/pipeline.yaml       what is executed
+    ROOT/runs/RUN/run.json            the run: its state, parameters, outputs
+    ROOT/runs/RUN/TASK/task.json      a task: its state, inputs, outputs
+    ROOT/runs/RUN/TASK/log.txt        what it printed, in all its tries
+    ROOT/runs/RUN/TASK/N/...          the outputs of its Nth try
+
+A try writes only into its own, new directory, and the addresses of its artifacts never change.
+They count once `task.json` says that the task has succeeded, and that file appears whole or not at
+all: nothing half-written is ever taken for an artifact.
+"""
+
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .resolve import Inputs
+from .result import Outputs, State, TaskResult
+from .values import Json
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run's directory."""
+
+    directory: Path
+    run: str
+
+    @classmethod
+    def create(cls, root: Path, pipeline: str) -> "Record":
+        """Make the directory of a new run; its name sorts by time."""
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        run = f"{pipeline}-{stamp}-{secrets.token_hex(3)}"
+        directory = root.absolute() / "runs" / run
+        directory.mkdir(parents=True)
+        return cls(directory, run)
+
+    def task(self, path: str) -> Path:
+        """The directory of a task."""
+        directory = self.directory / path
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def new_try(self, path: str, number: int) -> Path:
+        """The new, empty directory of one try of a task."""
+        directory = self.task(path) / str(number)
+        directory.mkdir()
+        return directory
+
+    def write_run(self, **facts: Any) -> None:
+        """Replace what is known about the run."""
+        _replace(self.directory / "run.json", {"run": self.run, **facts})
+
+    def write_task(self, result: TaskResult, inputs: Inputs) -> None:
+        """Record how a task ended: from here on its outputs count."""
+        facts = {
+            "task": result.path,
+            "state": result.state.value,
+            "message": result.message,
+            "seconds": round(result.seconds, 3),
+            "peak_memory": result.peak_memory,
+            "tries": result.tries,
+            "code": result.code,
+            "inputs": _both(inputs),
+            "outputs": _both(result.outputs),
+        }
+        _replace(self.task(result.path) / "task.json", facts)
+
+
+def succeeded(directory: Path) -> bool:
+    """Whether a task's directory holds finished outputs."""
+    try:
+        facts: Json = json.loads((directory / "task.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    return bool(facts["state"] == State.SUCCEEDED.value)
+
+
+def _both(values: Inputs | Outputs) -> Json:
+    return {"parameters": values.parameters, "artifacts": values.artifacts}
+
+
+def _replace(path: Path, facts: Json) -> None:
+    """Write a file whole or not at all."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        aside.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(aside, path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,329 @@
+"""Where a task's inputs come from, and what its placeholders stand for: pure translations."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..errors import RunError
+from .plan import Dag, Task
+from .result import Outputs, State
+from .values import Json, convert, struct, text, wire
+
+_PLACEHOLDER: Final = re.compile(r"\{\{\$(.*?)\}\}")
+_PART: Final = re.compile(r"\.(\w+)|\['([^']*)'\]")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a task (or a DAG around tasks) works on: values and lists of artifacts, by name."""
+
+    parameters: Json = field(default_factory=dict[str, Any])
+    artifacts: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task of a DAG ended, for those after it."""
+
+    state: State
+    outputs: Outputs = field(default_factory=Outputs)
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a task can see: the inputs of the DAG around it, and the tasks before it."""
+
+    inputs: Inputs
+    upstream: Mapping[str, Outcome]
+    facts: Mapping[str, str]
+    """The run's own names, for placeholders such as `{{$.pipeline_job_name}}`."""
+
+
+class Unresolved(RunError):
+    """An input has no value, or one of the wrong type; a placeholder stands for nothing."""
+
+
+_ABSENT: Final = object()
+
+
+def resolve(task: Task, scope: Scope) -> Inputs:
+    """Give a task its inputs, converted to their declared types; optional ones may be absent.
+
+    Raises:
+        Unresolved: names the task and the input.
+    """
+    found: Json = {}
+    constants: Json = {}
+    for name, source in task.parameters.items():
+        if "runtimeValue" in source:
+            constants[name] = source["runtimeValue"]["constant"]
+        elif (value := _parameter(source, scope)) is not _ABSENT:
+            found[name] = _selected(task, name, value)
+    artifacts = {
+        name: list(artifact)
+        for name, source in task.artifacts.items()
+        if (artifact := _artifact(source, scope)) is not None
+    }
+    known = Inputs(found, artifacts)
+    for name, constant in constants.items():
+        value = fill_nested(constant, Placeholders(task.path, known, scope.facts))
+        found[name] = _selected(task, name, value)
+    loop_item = task.loop.item if task.loop else None
+    return _typed(task, known, late=loop_item)
+
+
+def with_item(task: Task, inputs: Inputs, item: Any) -> Inputs:
+    """The inputs of one iteration of a loop."""
+    assert task.loop is not None
+    if task.loop.artifact:
+        rest = {k: v for k, v in inputs.artifacts.items() if k != task.loop.artifact}
+        return Inputs(inputs.parameters, {**rest, task.loop.item: [item]})
+    parameters = {**inputs.parameters, task.loop.item: item}
+    return _typed(task, Inputs(parameters, inputs.artifacts), late=None)
+
+
+def loop_items(task: Task, inputs: Inputs) -> list[Any]:
+    """What a loop goes through.
+
+    Raises:
+        Unresolved: when it is no list.
+    """
+    assert task.loop is not None
+    if task.loop.artifact:
+        return inputs.artifacts[task.loop.artifact]
+    items: Any = task.loop.raw
+    if task.loop.parameter:
+        items = inputs.parameters.get(task.loop.parameter)
+    if isinstance(items, str):
+        try:
+            items = struct(json.loads(items))
+        except ValueError:
+            items = None
+    if not isinstance(items, list):
+        raise _unresolved(
+            task.path, task.loop.parameter or task.loop.item, "is no list to go through"
+        )
+    return items
+
+
+def dag_outputs(dag: Dag, outcomes: Mapping[str, Outcome]) -> Outputs:
+    """The outputs of a DAG: of several branches, the one that ran."""
+    parameters: Json = {}
+    for name, source in dag.outputs.get("parameters", {}).items():
+        selectors = source.get("valueFromOneof", {}).get("parameterSelectors", [])
+        for selector in [*selectors, *filter(None, [source.get("valueFromParameter")])]:
+            outcome = outcomes[selector["producerSubtask"]]
+            key = selector["outputParameterKey"]
+            if outcome.state is State.SUCCEEDED and key in outcome.outputs.parameters:
+                parameters.setdefault(name, outcome.outputs.parameters[key])
+    artifacts: dict[str, list[Json]] = {}
+    for name, source in dag.outputs.get("artifacts", {}).items():
+        for selector in source.get("artifactSelectors", []):
+            outcome = outcomes[selector["producerSubtask"]]
+            key = selector["outputArtifactKey"]
+            if outcome.state is State.SUCCEEDED and key in outcome.outputs.artifacts:
+                artifacts.setdefault(name, outcome.outputs.artifacts[key])
+    return Outputs(parameters, artifacts)
+
+
+def collected(task: Task, iterations: Iterable[Outputs]) -> Outputs:
+    """The outputs of a loop: lists of parameters (nested like the loops), flat lists of artifacts."""
+    runs = list(iterations)
+    return Outputs(
+        parameters={
+            name: [run.parameters[name] for run in runs if name in run.parameters]
+            for name in task.outputs.get("parameters", {})
+        },
+        artifacts={
+            name: [artifact for run in runs for artifact in run.artifacts.get(name, [])]
+            for name in task.outputs.get("artifacts", {})
+        },
+    )
+
+
+def _parameter(source: Json, scope: Scope) -> Any:
+    if "componentInputParameter" in source:
+        value = scope.inputs.parameters.get(source["componentInputParameter"])
+        return _ABSENT if value is None else value
+    if "taskFinalStatus" in source:
+        return _final_status(source["taskFinalStatus"]["producerTask"], scope)
+    output = source["taskOutputParameter"]
+    parameters = scope.upstream[output["producerTask"]].outputs.parameters
+    return parameters.get(output["outputParameterKey"], _ABSENT)
+
+
+def _artifact(source: Json, scope: Scope) -> list[Json] | None:
+    if "componentInputArtifact" in source:
+        return scope.inputs.artifacts.get(source["componentInputArtifact"])
+    output = source["taskOutputArtifact"]
+    outcome = scope.upstream[output["producerTask"]]
+    return outcome.outputs.artifacts.get(output["outputArtifactKey"])
+
+
+def _final_status(producer: str, scope: Scope) -> Json:
+    outcome = scope.upstream[producer]
+    error = {} if outcome.state is State.SUCCEEDED else {"code": 2.0, "message": outcome.message}
+    return {
+        "state": outcome.state.value,
+        "error": error,
+        "pipelineJobResourceName": scope.facts["pipeline_job_resource_name"],
+        "pipelineTaskName": producer,
+    }
+
+
+def _selected(task: Task, name: str, value: Any) -> Any:
+    if name not in task.selectors:
+        return value
+    try:
+        return task.selectors[name].select(value)
+    except ValueError as error:
+        raise _unresolved(task.path, name, f"cannot be selected: {error}") from error
+
+
+def _typed(task: Task, inputs: Inputs, late: str | None) -> Inputs:
+    """Convert parameters to their declared types, add defaults, and demand what is required."""
+    parameters = dict(inputs.parameters)
+    for name, declared in task.inputs.get("parameters", {}).items():
+        if name in parameters:
+            try:
+                parameters[name] = convert(parameters[name], declared["parameterType"])
+            except ValueError as error:
+                raise _unresolved(task.path, name, f"does not fit: {error}") from error
+        elif "defaultValue" in declared:
+            parameters[name] = struct(declared["defaultValue"])
+        elif not declared.get("isOptional") and name != late:
+            raise _unresolved(task.path, name, "has no value: nothing produced one")
+    for name, declared in task.inputs.get("artifacts", {}).items():
+        if name not in inputs.artifacts and not declared.get("isOptional") and name != late:
+            raise _unresolved(task.path, name, "has no artifact: nothing produced one")
+    return Inputs(parameters, inputs.artifacts)
+
+
+def executor_input(inputs: Inputs, outputs: Json) -> Json:
+    """KFP's ExecutorInput, as JSON knows it."""
+    return {
+        "inputs": {
+            "parameterValues": wire(inputs.parameters),
+            "artifacts": {k: {"artifacts": wire(v)} for k, v in inputs.artifacts.items()},
+        },
+        "outputs": outputs,
+    }
+
+
+@dataclass(frozen=True)
+class Placeholders:
+    """What `{{$...}}` may stand for in one task; `outputs` is ExecutorInput's own part."""
+
+    path: str
+    inputs: Inputs
+    facts: Mapping[str, str]
+    outputs: Json | None = None
+
+    def value(self, body: str) -> str:
+        """The text behind one placeholder.
+
+        Raises:
+            Unresolved: names the task and the placeholder.
+        """
+        parts = ["".join(match.groups(default="")) for match in _PART.finditer(body)]
+        try:
+            return self._value(body, parts)
+        except (KeyError, IndexError, TypeError) as error:
+            raise _unresolved(self.path, f"{{{{${body}}}}}", "stands for nothing here") from error
+
+    def _value(self, body: str, parts: list[str]) -> str:
+        outputs = self.outputs or {}
+        match parts:
+            case [] if body == "" and self.outputs is not None:
+                return json.dumps(executor_input(self.inputs, self.outputs), ensure_ascii=False)
+            case ["inputs", "parameters", name]:
+                return text(self.inputs.parameters[name])
+            case ["inputs", "artifacts", name, *rest]:
+                return _of_artifact(self.inputs.artifacts[name][0], rest)
+            case ["outputs", "artifacts", name, *rest]:
+                return _of_artifact(outputs["artifacts"][name]["artifacts"][0], rest)
+            case ["outputs", "parameters", name, "output_file"]:
+                return str(outputs["parameters"][name]["outputFile"])
+            case ["outputs", "output_file"] | ["outputMetadataUri"]:
+                return str(outputs["outputFile"])
+            case [fact]:
+                return self.facts[fact]
+            case _:
+                raise KeyError(body)
+
+
+def fill(template: str, known: Placeholders) -> str:
+    """Put values in the place of a text's placeholders; what they hold is not looked at again."""
+    return _PLACEHOLDER.sub(lambda match: known.value(match[1]), template)
+
+
+def fill_nested(template: Any, known: Placeholders) -> Any:
+    """`fill` every string inside a value."""
+    if isinstance(template, str):
+        return fill(template, known)
+    if isinstance(template, list):
+        return [fill_nested(item, known) for item in template]
+    if isinstance(template, dict):
+        return {fill(key, known): fill_nested(item, known) for key, item in template.items()}
+    return template
+
+
+def fill_command(elements: Iterable[str], known: Placeholders) -> list[str]:
+    """A command line without placeholders, `IfPresent` and `Concat`: one list item per argument."""
+    return [fill(part, known) for element in elements for part in _parts(element, known)]
+
+
+def _parts(element: str, known: Placeholders) -> list[str]:
+    if not element.startswith(('{"IfPresent":', '{"Concat":')):
+        return [element]
+    return _structured(json.loads(element), known)
+
+
+def _structured(element: Any, known: Placeholders) -> list[str]:
+    match element:
+        case None:
+            return []
+        case str():
+            return [element]
+        case list():
+            return [part for item in element for part in _structured(item, known)]
+        case {"Concat": items}:
+            return ["".join(_structured(items, known))]
+        case {"IfPresent": {"InputName": name, **choice}}:
+            present = name in known.inputs.parameters or known.inputs.artifacts.get(name)
+            return _structured(choice.get("Then" if present else "Else"), known)
+        case _:
+            raise _unresolved(known.path, json.dumps(element), "is no IfPresent and no Concat")
+
+
+def _of_artifact(artifact: Json, rest: list[str]) -> str:
+    match rest:
+        case ["uri" | "path" as way]:
+            return local_path(artifact["uri"]) if way == "path" else str(artifact["uri"])
+        case ["name"]:
+            return str(artifact["name"])
+        case ["metadata"]:
+            return text(artifact.get("metadata", {}))
+        case ["metadata", key]:
+            return text(artifact["metadata"][key])
+        case _:
+            raise KeyError(".".join(rest))
+
+
+def local_path(uri: str) -> str:
+    """Where a step finds an artifact: object stores are mounted, anything else is a path already."""
+    for scheme, mount in (("gs://", "/gcs/"), ("minio://", "/minio/"), ("s3://", "/s3/")):
+        if uri.startswith(scheme):
+            return mount + uri.removeprefix(scheme)
+    return uri
+
+
+def _unresolved(path: str, name: str, problem: str) -> Unresolved:
+    return Unresolved(
+        given=f"task {path}: {name} {problem}",
+        allowed="a value of its declared type from every task or default that feeds it",
+        todo="look at the tasks before it, or give the input a default",
+    )

@@ -1,0 +1,59 @@
+"""What a run leaves behind: states, results of tasks, the result of the run."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ...serving.errors import Exit
+from .values import Json
+
+
+class State(str, Enum):
+    """Where a task, or a whole run, stands."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a task produced: parameters by name, and lists of artifacts by name."""
+
+    parameters: Json = field(default_factory=dict[str, Any])
+    artifacts: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """How one task ended (or, while it runs, how it stands)."""
+
+    path: str
+    state: State
+    message: str = ""
+    seconds: float = 0.0
+    peak_memory: int = 0
+    """Bytes that the task's largest process held at most."""
+    tries: int = 0
+    code: int | None = None
+    """The exit code of the last try; a signal's number below zero."""
+    exit_code: Exit = Exit.STEP_FAILED
+    """What the run ends with, if this task has failed first."""
+    outputs: Outputs = field(default_factory=Outputs)
+    log: Path | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended."""
+
+    run: str
+    state: State
+    directory: Path
+    tasks: tuple[TaskResult, ...]
+    """Every container and importer that had its turn, in the order in which they ended."""
+    outputs: Outputs
+    exit_code: Exit

@@ -1,0 +1,122 @@
+"""What of a pipeline spec the local engine understands: whatever stands beside it is refused."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+Shape = Mapping[str, "Shape | None"]
+"""Known keys, each with the shape below it; None: anything; `*`: every key."""
+
+_TYPE: Final[Shape] = {"schemaTitle": None, "schemaVersion": None, "instanceSchema": None}
+_INPUTS: Final[Shape] = {
+    "parameters": {
+        "*": {"parameterType": None, "defaultValue": None, "isOptional": None, "description": None}
+    },
+    "artifacts": {
+        "*": {
+            "artifactType": _TYPE,
+            "isArtifactList": None,
+            "isOptional": None,
+            "description": None,
+        }
+    },
+}
+_OUTPUTS: Final[Shape] = {
+    "parameters": {"*": {"parameterType": None, "description": None}},
+    "artifacts": {
+        "*": {"artifactType": _TYPE, "metadata": None, "isArtifactList": None, "description": None}
+    },
+}
+_PARAMETER: Final[Shape] = {"producerSubtask": None, "outputParameterKey": None}
+
+COMPONENT: Final[Shape] = {
+    "inputDefinitions": _INPUTS,
+    "outputDefinitions": _OUTPUTS,
+    "executorLabel": None,
+    "dag": {
+        "tasks": None,
+        "outputs": {
+            "parameters": {
+                "*": {
+                    "valueFromParameter": _PARAMETER,
+                    "valueFromOneof": {"parameterSelectors": None},
+                }
+            },
+            "artifacts": {"*": {"artifactSelectors": None}},
+        },
+    },
+}
+TASK: Final[Shape] = {
+    "taskInfo": {"name": None},
+    "componentRef": {"name": None},
+    "dependentTasks": None,
+    "inputs": {
+        "parameters": {
+            "*": {
+                "componentInputParameter": None,
+                "runtimeValue": {"constant": None},
+                "taskOutputParameter": {"producerTask": None, "outputParameterKey": None},
+                "taskFinalStatus": {"producerTask": None},
+                "parameterExpressionSelector": None,
+            }
+        },
+        "artifacts": {
+            "*": {
+                "componentInputArtifact": None,
+                "taskOutputArtifact": {"producerTask": None, "outputArtifactKey": None},
+            }
+        },
+    },
+    "cachingOptions": {"enableCache": None, "cacheKey": None},
+    "triggerPolicy": {"condition": None, "strategy": None},
+    "parameterIterator": {"itemInput": None, "items": {"raw": None, "inputParameter": None}},
+    "artifactIterator": {"itemInput": None, "items": {"inputArtifact": None}},
+    "iteratorPolicy": {"parallelismLimit": None},
+    "retryPolicy": {
+        "maxRetryCount": None,
+        "backoffDuration": None,
+        "backoffFactor": None,
+        "backoffMaxDuration": None,
+    },
+}
+EXECUTOR: Final[Shape] = {
+    "container": {
+        "image": None,
+        "command": None,
+        "args": None,
+        "env": None,
+        "resources": {
+            "cpuLimit": None,
+            "cpuRequest": None,
+            "memoryLimit": None,
+            "memoryRequest": None,
+            "resourceCpuLimit": None,
+            "resourceCpuRequest": None,
+            "resourceMemoryLimit": None,
+            "resourceMemoryRequest": None,
+            "accelerator": {
+                "type": None,
+                "count": None,
+                "resourceType": None,
+                "resourceCount": None,
+            },
+        },
+    },
+    "importer": {
+        "artifactUri": {"constant": None, "runtimeParameter": None},
+        "typeSchema": _TYPE,
+        "metadata": None,
+        "reimport": None,
+    },
+}
+
+
+def unknown_keys(value: Any, shape: Shape | None, at: str = "") -> Iterator[str]:
+    """Give the dotted path of every key of `value` that `shape` does not know."""
+    if shape is None or not isinstance(value, Mapping):
+        return
+    for key, item in value.items():
+        path = f"{at}.{key}" if at else str(key)
+        if key in shape or "*" in shape:
+            yield from unknown_keys(item, shape.get(key, shape.get("*")), path)
+        else:
+            yield path
