@@ -1,1 +1,1 @@
-"""Ground floor: what applications and operators touch: model store, contract, client, server, rollout."""
+"""Ground floor: what applications and operators touch: store, contract, client, server."""

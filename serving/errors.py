@@ -1,5 +1,7 @@
 """The mistakes a user can mend, and the exit codes they end in: the ground floor's tree."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntEnum
 
 
@@ -47,3 +49,57 @@ class StoreError(LockstepError):
     """The model store cannot do what was asked."""
 
     exit_code = Exit.STORE
+
+
+class UnknownModel(StoreError):
+    """The store has no model of this name."""
+
+
+class UnknownVersion(StoreError):
+    """The model has no live version of this number."""
+
+
+class UnknownAlias(StoreError):
+    """No alias of the model has this name."""
+
+
+class AliasConflict(StoreError):
+    """The alias does not stand where the caller expected it: somebody else was faster."""
+
+
+class BadName(StoreError):
+    """A model, alias or paper has a name that the store's layout cannot hold."""
+
+
+class BadModel(StoreError):
+    """The directory to push is not a whole SavedModel."""
+
+
+class BadPaper(StoreError):
+    """A paper cannot be written, or would replace one that is already there."""
+
+
+class CorruptRecord(StoreError):
+    """The model's `lockstep.json` cannot be read; it is left as it is."""
+
+
+class LostClaim(StoreError):
+    """A push took so long that another one cleared it away."""
+
+
+class UnreachableStore(StoreError):
+    """No filesystem is installed here for the store's address."""
+
+    exit_code = Exit.ENVIRONMENT
+
+
+def one_of(names: Iterable[str], given: str) -> str:
+    """The names that are allowed, the one that was perhaps meant first.
+
+    >>> one_of(["taxi", "penguin"], "taxy")
+    'did you mean taxi? There are: penguin, taxi'
+    """
+    known = sorted(names)
+    near = get_close_matches(given, known, n=1)
+    hint = f"did you mean {near[0]}? There are: " if near else ""
+    return hint + (", ".join(known) or "none yet")
