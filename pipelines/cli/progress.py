@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ _RECENT = 12
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[TaskResult], None]]:
+def progress() -> Generator[Callable[[TaskResult], None]]:
     """Give the listener that shows a run's progress: a live table, or a line for each event."""
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -1,1 +1,1 @@
-"""The local engine: executes a compiled pipeline on this machine, as Kubeflow would on a cluster."""
+"""The local engine: executes a compiled pipeline on this machine, as Kubeflow would."""

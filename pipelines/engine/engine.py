@@ -6,29 +6,29 @@ cache yet: `cachingOptions`, whatever they say, mean that the task is executed.
 """
 
 import asyncio
+import errno
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ...components.catalogue import ENTRYPOINT
 from ...serving.errors import Exit
 from .. import ir
-from ..errors import RunError
+from ..errors import CannotRunHere, RunError
 from ..ir import CompiledPipeline
 from .admit import Program, admit
 from .expression import ExpressionError
-from .launch import Ended, Launcher, Processes, Step, Stopped
+from .launch import Launcher, Processes, Step, Stopped, log_tail
 from .outputs import collect, imported, prepare
 from .parameters import bind
-from .plan import Container, Dag, Importer, Plan, Task, plan
+from .plan import Container, Dag, Importer, Loop, Plan, Task, plan
 from .record import Record
 from .resolve import (
     Inputs,
@@ -43,13 +43,11 @@ from .resolve import (
     resolve,
     with_item,
 )
-from .result import Outputs, RunResult, State, TaskResult
+from .result import RunResult, State, TaskResult
 from .values import Json
 
 GRACE: Final = 5.0
 """Seconds that a step has between TERM and KILL."""
-
-_LOG_TAIL: Final = 20
 
 _STEP_CODES: Final = (Exit.USAGE, Exit.DEFINITION, Exit.STORE, Exit.ENVIRONMENT, Exit.DATA)
 """Exit codes of a step that say more than that it failed: the run ends with them, too."""
@@ -90,12 +88,24 @@ def run(
     planned = plan(ir.parse(text))
     programs = admit(planned)
     values = bind(planned.inputs, parameters or {})
+    if not project.is_dir():
+        raise CannotRunHere(
+            given=f"the project {project} is no directory",
+            allowed="the directory that module paths start from",
+            todo="correct --project",
+        )
     record = Record.create(root, planned.name)
     (record.directory / "pipeline.yaml").write_text(text, encoding="utf-8")
     execution = _Execution(
-        planned, programs, record, project.absolute(), launcher or Processes(), listen
+        plan=planned,
+        programs=programs,
+        record=record,
+        project=project.absolute(),
+        jobs=jobs or os.cpu_count() or 1,
+        launcher=launcher or Processes(),
+        listen=listen,
     )
-    return execution.run(values, jobs or os.cpu_count() or 1)
+    return execution.run(values)
 
 
 @dataclass
@@ -104,45 +114,39 @@ class _Execution:
     programs: Mapping[str, Program]
     record: Record
     project: Path
+    jobs: int
     launcher: Launcher
     listen: Listener
+    started: float = field(default_factory=time.time)
     results: list[TaskResult] = field(default_factory=list[TaskResult])
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, parameters: Json, jobs: int) -> RunResult:
-        started = time.time()
+    def run(self, parameters: Json) -> RunResult:
         about = {
             "pipeline": self.plan.name,
             "digest": self.plan.digest,
             "parameters": parameters,
             "project": str(self.project),
-            "started": started,
+            "process": os.getpid(),
+            "started": self.started,
         }
-        self.record.write_run(state=State.RUNNING.value, **about)
-        self.facts = _facts(self.record, started)
-        self.jobs = jobs
-        with ThreadPoolExecutor(1) as scheduler, ThreadPoolExecutor(jobs) as self.pool:
-            outcome = self._await(scheduler.submit(asyncio.run, self.root(parameters)))
-        result = RunResult(
+        self.record.write_run({"state": State.RUNNING.value, **about})
+        with ThreadPoolExecutor(1) as scheduler, ThreadPoolExecutor(self.jobs) as self.pool:
+            outcome = self.wait(scheduler.submit(asyncio.run, self.root(parameters)))
+        ended = {"ended": time.time(), "outputs": asdict(outcome.outputs)}
+        self.record.write_run({"state": outcome.state.value, **about, **ended})
+        failed = (result.exit_code for result in self.results if result.state is State.FAILED)
+        cancelled = outcome.state is State.CANCELLED
+        return RunResult(
             run=self.record.run,
             state=outcome.state,
             directory=self.record.directory,
             tasks=tuple(self.results),
             outputs=outcome.outputs,
-            exit_code=self.exit_code(outcome.state),
+            exit_code=Exit.INTERRUPTED if cancelled else next(failed, Exit.OK),
         )
-        self.record.write_run(
-            state=result.state.value,
-            **about,
-            ended=time.time(),
-            outputs={
-                "parameters": outcome.outputs.parameters,
-                "artifacts": outcome.outputs.artifacts,
-            },
-        )
-        return result
 
-    def _await(self, future: "Future[Outcome]") -> Outcome:
+    def wait(self, future: "Future[Outcome]") -> Outcome:
         """Wait for the scheduler; the first interrupt asks the steps to end, the second insists."""
         grace = GRACE
         with _term_as_interrupt():
@@ -173,99 +177,102 @@ class _Execution:
             running[task.name] = asyncio.ensure_future(self.task(task, upstream, inputs, at))
         ended = await asyncio.gather(*running.values())
         outcomes = dict(zip(running, ended, strict=True))
-        return replace(_worst(outcomes.values()), outputs=dag_outputs(dag, outcomes))
+        return replace(_worst(ended), outputs=dag_outputs(dag, outcomes))
 
     async def task(
         self, task: Task, upstream: Mapping[str, asyncio.Task[Outcome]], inputs: Inputs, at: str
     ) -> Outcome:
         """Run one task when its time has come: or skip it, or go through its loop."""
-        before = {name: await running for name, running in upstream.items()}
         path = f"{at}{task.name}"
+        before = {name: await running for name, running in upstream.items()}
         blocked = sorted(n for n, o in before.items() if o.state is not State.SUCCEEDED)
         if self.stopping.is_set():
-            return self.ended(path, Inputs(), State.CANCELLED, "the run was stopped")
+            return self.end(path, State.CANCELLED, "the run was stopped")
         if blocked and not task.always:
-            return self.ended(path, Inputs(), State.SKIPPED, f"not without {', '.join(blocked)}")
+            return self.end(path, State.SKIPPED, f"not without {', '.join(blocked)}")
         try:
-            own = resolve(task, Scope(inputs, before, {**self.facts, **_names(task.name, path)}))
+            own = resolve(task, Scope(inputs, before, self.facts(task, path)))
             if task.condition and not task.condition.holds(own.parameters):
-                because = f"not the case: {task.condition.source}"
-                return self.ended(path, own, State.SKIPPED, because)
-            return await (self.loop if task.loop else self.once)(task, own, path)
+                return self.end(path, State.SKIPPED, f"not the case: {task.condition.source}", own)
+            if not task.loop:
+                return await self.once(task, own, path)
+            return await self.loop(task, task.loop, own, path)
         except (RunError, ExpressionError) as error:
-            return self.ended(path, Inputs(), State.FAILED, str(error))
+            return self.end(path, State.FAILED, str(error))
 
-    async def loop(self, task: Task, inputs: Inputs, path: str) -> Outcome:
+    async def loop(self, task: Task, loop: Loop, inputs: Inputs, path: str) -> Outcome:
         """Run a task once for each item; its outputs are lists."""
-        limit = task.loop.limit if task.loop else 0
-        gate = asyncio.Semaphore(limit) if limit else nullcontext()
+        gate = asyncio.Semaphore(loop.limit) if loop.limit else nullcontext()
 
         async def iterate(number: int, item: Any) -> Outcome:
             async with gate:
-                return await self.once(task, with_item(task, inputs, item), f"{path}/{number}")
+                at = f"{path}/{number}"
+                try:
+                    return await self.once(task, with_item(task, loop, inputs, item), at)
+                except RunError as error:
+                    return self.end(at, State.FAILED, str(error))
 
-        items = enumerate(loop_items(task, inputs))
+        items = enumerate(loop_items(task, loop, inputs))
         outcomes = await asyncio.gather(*(iterate(number, item) for number, item in items))
-        outputs = collected(task, (o.outputs for o in outcomes if o.state is State.SUCCEEDED))
-        return replace(_worst(outcomes), outputs=outputs)
+        done = [outcome.outputs for outcome in outcomes if outcome.state is State.SUCCEEDED]
+        return replace(_worst(outcomes), outputs=collected(task, done))
 
     async def once(self, task: Task, inputs: Inputs, path: str) -> Outcome:
         """Run a task, one time around."""
-        known = Placeholders(path, inputs, {**self.facts, **_names(task.name, path)})
+        known = Placeholders(path, inputs, self.facts(task, path))
         match task.work:
             case Dag() as dag:
                 return await self.dag(dag, inputs, f"{path}/")
             case Importer() as importer:
-                try:
-                    outputs = imported(task, importer, inputs, known)
-                except ValueError as error:
-                    return self.ended(path, inputs, State.FAILED, str(error))
-                return self.ended(path, inputs, State.SUCCEEDED, outputs=outputs)
+                outputs = imported(task, importer, known)
+                return self.tell(TaskResult(path, State.SUCCEEDED, outputs=outputs), inputs)
             case Container():
-                return await self.tries(task, inputs, path, known)
+                return self.tell(await self.tries(task, known), inputs)
 
-    async def tries(self, task: Task, inputs: Inputs, path: str, known: Placeholders) -> Outcome:
+    async def tries(self, task: Task, known: Placeholders) -> TaskResult:
         """Run a container's program until it succeeds or its retries are used up."""
-        result = TaskResult(path, State.RUNNING, log=self.record.task(path) / "log.txt")
+        log = self.record.task(known.path) / "log.txt"
+        result = TaskResult(known.path, State.RUNNING, log=log)
         for number in range(1, task.retry.count + 2):
             if number > 1:
-                pause = task.retry.delay * task.retry.factor ** (number - 2)
-                await self.pause(min(pause, task.retry.longest))
+                await self.pause(task.retry.pause(number))
             async with self.slots:
                 result = await self.one_try(task, replace(result, tries=number), known)
             if result.state is not State.FAILED:
                 break
-        return self.tell(result, inputs)
+        return result
 
     async def one_try(self, task: Task, before: TaskResult, known: Placeholders) -> TaskResult:
         """Run a container's program once, in a new directory."""
+        cancelled = replace(before, state=State.CANCELLED, message="the run was stopped")
         if self.stopping.is_set():
-            return replace(before, state=State.CANCELLED, message="the run was stopped")
+            return cancelled
         self.listen(replace(before, state=State.RUNNING))
         directory = self.record.new_try(before.path, before.tries)
         slots = prepare(task, directory)
         step = self.step(self.programs[task.path], replace(known, outputs=slots), directory)
-        loop = asyncio.get_running_loop()
         try:
+            loop = asyncio.get_running_loop()
             ended = await loop.run_in_executor(self.pool, self.launcher.run, step)
         except Stopped:
-            return replace(before, state=State.CANCELLED, message="the run was stopped")
-        result = replace(
-            before,
-            state=State.SUCCEEDED,
-            seconds=before.seconds + ended.seconds,
-            peak_memory=max(before.peak_memory, ended.peak_memory),
-            code=ended.code,
-        )
+            return cancelled
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            message = "its inputs do not fit into a command line; hand large values on as artifacts"
+            return replace(before, state=State.FAILED, message=message)
         if self.stopping.is_set() and ended.code:
-            return replace(result, state=State.CANCELLED, message="the run was stopped")
+            return cancelled
+        seconds = before.seconds + ended.seconds
+        memory = max(before.peak_memory, ended.peak_memory)
+        result = replace(before, seconds=seconds, peak_memory=memory, code=ended.code)
         if ended.code:
-            message = f"{_verdict(ended, step)}\n{log_tail(step.log)}".rstrip()
             own = step.module == ENTRYPOINT[-1] and ended.code in _STEP_CODES
             code = Exit(ended.code) if own else Exit.STEP_FAILED
+            message = f"{ended}\n{log_tail(step.log)}".rstrip()
             return replace(result, state=State.FAILED, message=message, exit_code=code)
         try:
-            return replace(result, outputs=collect(task, slots))
+            return replace(result, state=State.SUCCEEDED, outputs=collect(task, slots))
         except ValueError as error:
             return replace(result, state=State.FAILED, message=str(error))
 
@@ -277,9 +284,8 @@ class _Execution:
             source.write_text(program.source, encoding="utf-8")
             arguments = ["--component_module_path", str(source), *arguments]
         log = directory.parent / "log.txt"
-        if program.notes:
-            with log.open("a", encoding="utf-8") as notes:
-                notes.writelines(f"lockstep: {note}\n" for note in program.notes)
+        with log.open("a", encoding="utf-8") as notes:
+            notes.writelines(f"lockstep: {note}\n" for note in program.notes)
         return Step(
             module=program.module,
             arguments=tuple(arguments),
@@ -295,15 +301,9 @@ class _Execution:
         while not self.stopping.is_set() and (rest := end - time.monotonic()) > 0:
             await asyncio.sleep(min(rest, 0.1))
 
-    def ended(
-        self,
-        path: str,
-        inputs: Inputs,
-        state: State,
-        message: str = "",
-        outputs: Outputs = Outputs(),
-    ) -> Outcome:
-        return self.tell(TaskResult(path, state, message, outputs=outputs), inputs)
+    def end(self, path: str, state: State, message: str, inputs: Inputs | None = None) -> Outcome:
+        """Record that a task has ended without having had its turn."""
+        return self.tell(TaskResult(path, state, message), inputs or Inputs())
 
     def tell(self, result: TaskResult, inputs: Inputs) -> Outcome:
         """Record how a task ended; from here on its outputs count."""
@@ -313,56 +313,32 @@ class _Execution:
         message = f"{result.path}: {result.message}" if result.message else ""
         return Outcome(result.state, result.outputs, message)
 
-    def exit_code(self, state: State) -> Exit:
-        """The exit code of the run: that of the first failed step, if it is one of ours."""
-        if state is State.CANCELLED:
-            return Exit.INTERRUPTED
-        failed = (result.exit_code for result in self.results if result.state is State.FAILED)
-        return next(failed, Exit.OK)
+    def facts(self, task: Task, path: str) -> dict[str, str]:
+        """The names of the run and of a task, for placeholders such as `{{$.pipeline_root}}`."""
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started))
+        return {
+            "pipeline_job_name": self.record.run,
+            "pipeline_job_resource_name": self.record.run,
+            "pipeline_job_uuid": self.record.run,
+            "pipeline_job_create_time_utc": created,
+            "pipeline_job_schedule_time_utc": created,
+            "pipeline_root": str(self.record.directory),
+            "pipeline_task_name": task.name,
+            "pipeline_task_uuid": path,
+        }
 
 
-def _worst(outcomes: Any) -> Outcome:
+def _worst(outcomes: Iterable[Outcome]) -> Outcome:
     """How a whole of several tasks ended: cancelled, or failed, as soon as one of them is."""
+    ended = {outcome.state: outcome for outcome in outcomes}
     for state in (State.CANCELLED, State.FAILED):
-        for outcome in outcomes:
-            if outcome.state is state:
-                return Outcome(state, message=outcome.message)
+        if state in ended:
+            return Outcome(state, message=ended[state].message)
     return Outcome(State.SUCCEEDED)
 
 
-def _verdict(ended: Ended, step: Step) -> str:
-    if ended.timed_out:
-        return f"stopped after its timeout of {step.timeout:g} s"
-    if ended.code < 0:
-        return f"killed by {signal.Signals(-ended.code).name}"
-    return f"exit code {ended.code}"
-
-
-def log_tail(log: Path, lines: int = _LOG_TAIL) -> str:
-    """The last lines of a log, however long it is."""
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 200 * lines))
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
-
-
-def _facts(record: Record, started: float) -> dict[str, str]:
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
-    return {
-        "pipeline_job_name": record.run,
-        "pipeline_job_resource_name": record.run,
-        "pipeline_job_uuid": record.run,
-        "pipeline_job_create_time_utc": now,
-        "pipeline_job_schedule_time_utc": now,
-        "pipeline_root": str(record.directory),
-    }
-
-
-def _names(name: str, path: str) -> dict[str, str]:
-    return {"pipeline_task_name": name, "pipeline_task_uuid": path}
-
-
 @contextmanager
-def _term_as_interrupt() -> Iterator[None]:
+def _term_as_interrupt() -> Generator[None]:
     """Let SIGTERM do what Ctrl-C does, where signals can be caught at all."""
     if threading.current_thread() is not threading.main_thread():
         yield

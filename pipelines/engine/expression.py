@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .values import text
+from .values import is_list, text
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<double>\d+\.\d*(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
@@ -63,9 +63,20 @@ class Expression:
         Raises:
             ExpressionError: when the value has no such part.
         """
-        kind = {str: "string_value", float: "number_value", bool: "bool_value"}.get(type(value))
-        kind = kind or ("list_value" if isinstance(value, list) else "struct_value")
-        return self.evaluate({kind: value, "string_value": text(value)})
+        return self.evaluate({_kind(value): value, "string_value": text(value)})
+
+
+def _kind(value: Any) -> str:
+    """Which field of protobuf's Value a value stands in."""
+    match value:
+        case bool():
+            return "bool_value"
+        case float():
+            return "number_value"
+        case str():
+            return "string_value"
+        case _:
+            return "list_value" if is_list(value) else "struct_value"
 
 
 def parse(source: str) -> Expression:
@@ -81,7 +92,7 @@ def parse(source: str) -> Expression:
 
 
 class _Parser:
-    """Recursive descent: one method per level of precedence, each giving a function of the names."""
+    """Recursive descent: one method per level of precedence, each giving a function of names."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -134,7 +145,7 @@ class _Parser:
         self.at += 1
         if kind == "name" and self.take("("):
             if token not in _FUNCTIONS:
-                raise self.error(f"no function {token}()")
+                raise self.unexpected(token + "()")
             function, argument = _FUNCTIONS[token], self.disjunction()
             self.expect(")")
             return lambda names: function(argument(names))
@@ -146,12 +157,12 @@ class _Parser:
             return _constant(_WORDS[token]) if token in _WORDS else _name(token)
         if kind in _LITERALS:
             return _constant(_LITERALS[kind](token))
-        raise self.error(f"{token or 'the end'} is not expected")
+        raise self.unexpected(token)
 
     def field(self) -> str:
         kind, token = self.tokens[self.at]
         if kind != "name":
-            raise self.error(f"{token or 'the end'} is no field")
+            raise self.unexpected(token)
         self.at += 1
         return token
 
@@ -167,11 +178,11 @@ class _Parser:
     def expect(self, sign: str) -> None:
         kind, token = self.tokens[self.at]
         if (token if kind in ("sign", "end") else None) != sign:
-            raise self.error(f"{token or 'the end'} is not expected")
+            raise self.unexpected(token)
         self.at += 1
 
-    def error(self, problem: str) -> ExpressionError:
-        return ExpressionError(f"{self.source}: {problem}")
+    def unexpected(self, token: str) -> ExpressionError:
+        return ExpressionError(f"{self.source}: {token or 'the end'} is not expected")
 
 
 def _tokens(source: str) -> list[tuple[str, str]]:
@@ -221,7 +232,7 @@ def _item(value: Evaluate, key: Evaluate) -> Evaluate:
     def evaluate(names: Mapping[str, Any]) -> Any:
         container, at = value(names), key(names)
         try:
-            return container[int(at) if isinstance(container, list) else at]
+            return container[int(at) if is_list(container) else at]
         except (KeyError, IndexError, TypeError, ValueError) as error:
             message = f"there is no {at!r:.60}"
             raise ExpressionError(message) from error
@@ -251,15 +262,10 @@ def _combine(parts: list[Evaluate], decides: bool, names: Mapping[str, Any]) -> 
 
 
 def _compare(sign: str, left: Any, right: Any) -> bool:
-    number = (int, float)
-    alike = type(left) is type(right) or (
-        isinstance(left, number)
-        and isinstance(right, number)
-        and not isinstance(left, bool)
-        and not isinstance(right, bool)
-    )
+    alike = type(left) is type(right) or {type(left), type(right)} == {int, float}
     if sign in ("==", "!="):
-        return bool(alike and left == right) is (sign == "==")
+        same = alike and bool(left == right)
+        return same is (sign == "==")
     if not alike or not isinstance(left, (int, float, str)):
         message = f"{left!r:.40} {sign} {right!r:.40} cannot be compared"
         raise ExpressionError(message)

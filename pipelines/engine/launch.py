@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +33,14 @@ class Ended:
     seconds: float
     peak_memory: int
     timed_out: bool = False
+
+    def __str__(self) -> str:
+        """Say it in a few words."""
+        if self.timed_out:
+            return f"stopped by its timeout after {self.seconds:.0f} s"
+        if self.code < 0:
+            return f"killed by {signal.Signals(-self.code).name}"
+        return f"exit code {self.code}"
 
 
 class Stopped(Exception):
@@ -108,13 +117,18 @@ class Processes:
                 _signal_group(pid, signal.SIGKILL)
 
 
+def log_tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log, however long it is."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 400 * lines))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+
 def _await(pid: int) -> None:
     """Wait for a process to end, without freeing its number, so that nobody else is signalled."""
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass

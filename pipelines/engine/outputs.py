@@ -1,13 +1,13 @@
-"""Where a try of a task is to write, and what it has written: KFP's ExecutorOutput and its files."""
+"""Where a try of a task is to write, and what it has written: KFP's ExecutorOutput."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from .plan import Importer, Task
-from .resolve import Inputs, Placeholders, fill, fill_nested
+from .resolve import Placeholders, fill, fill_nested, unresolved
 from .result import Outputs
-from .values import Json, convert, read, through_store
+from .values import Json, convert, is_dict, read, through_store
 
 
 def prepare(task: Task, directory: Path) -> Json:
@@ -41,40 +41,42 @@ def collect(task: Task, prepared: Json) -> Outputs:
         ValueError: when it wrote no (or no proper) value for a declared output.
     """
     written = _written(Path(prepared["outputFile"]))
-    parameters: Json = {}
-    for name, declared in task.outputs.get("parameters", {}).items():
-        kind = declared["parameterType"]
-        values = written.get("parameterValues", {})
-        if name in values:
-            parameters[name] = _parameter(name, kind, values[name])
-        else:
-            parameters[name] = _parameter_file(name, kind, prepared["parameters"][name])
-    artifacts: dict[str, list[Json]] = {}
-    for name, slot in prepared["artifacts"].items():
-        (artifact,) = slot["artifacts"]
-        (change,) = written.get("artifacts", {}).get(name, {}).get("artifacts", [])[:1] or [{}]
-        metadata = {**artifact["metadata"], **change.get("metadata", {})}
-        uri = change.get("uri") or artifact["uri"]
-        artifacts[name] = [{**artifact, "uri": uri, "metadata": through_store(metadata)}]
-    return Outputs(parameters, artifacts)
+    try:
+        values: Json = written.get("parameterValues", {})
+        return Outputs(
+            parameters={
+                name: _parameter(name, declared["parameterType"], values, prepared)
+                for name, declared in task.outputs.get("parameters", {}).items()
+            },
+            artifacts={
+                name: [_merged(slot["artifacts"][0], written.get("artifacts", {}).get(name, {}))]
+                for name, slot in prepared["artifacts"].items()
+            },
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        message = f"it wrote an ExecutorOutput of the wrong shape: {error}"
+        raise ValueError(message) from error
 
 
-def imported(task: Task, importer: Importer, inputs: Inputs, known: Placeholders) -> Outputs:
+def imported(task: Task, importer: Importer, known: Placeholders) -> Outputs:
     """The artifact that an importer names; nothing is copied.
 
     Raises:
-        ValueError: for metadata that no metadata store takes.
+        Unresolved: for metadata that Kubeflow's metadata store would refuse.
     """
     address = importer.spec["artifactUri"]
-    uri = inputs.parameters[address["runtimeParameter"]] if "runtimeParameter" in address else None
-    metadata: Json = fill_nested(importer.spec.get("metadata", {}), known)
     (name,) = task.outputs["artifacts"]
     artifact = {
         "name": name,
         "type": importer.spec["typeSchema"],
-        "uri": uri or fill(address["constant"], known),
-        "metadata": through_store(metadata),
+        "uri": known.inputs.parameters[address["runtimeParameter"]]
+        if "runtimeParameter" in address
+        else fill(address["constant"], known),
     }
+    try:
+        artifact["metadata"] = through_store(fill_nested(importer.spec.get("metadata", {}), known))
+    except ValueError as error:
+        raise unresolved(known.path, name, f"cannot be imported: {error}") from error
     return Outputs(artifacts={name: [artifact]})
 
 
@@ -86,23 +88,29 @@ def _written(path: Path) -> Json:
     except ValueError as error:
         message = f"it wrote an ExecutorOutput that is no JSON: {error}"
         raise ValueError(message) from error
-    if not isinstance(content, dict):
+    if not is_dict(content):
         message = "it wrote an ExecutorOutput that is no JSON object"
         raise ValueError(message)
     return content
 
 
-def _parameter(name: str, kind: str, value: Any) -> Any:
-    try:
-        return convert(value, kind)
-    except ValueError as error:
-        message = f"its output parameter {name}: {error}"
-        raise ValueError(message) from error
+def _merged(artifact: Json, written: Json) -> Json:
+    """An output artifact with the address and the metadata that the step gave it."""
+    changes: list[Json] = written.get("artifacts", [])
+    for change in changes[:1]:
+        uri = change.get("uri") or artifact["uri"]
+        metadata = {**artifact["metadata"], **change.get("metadata", {})}
+        artifact = {**artifact, "uri": uri, "metadata": metadata}
+    return {**artifact, "metadata": through_store(artifact["metadata"])}
 
 
-def _parameter_file(name: str, kind: str, slot: Json) -> Any:
+def _parameter(name: str, kind: str, values: Json, prepared: Json) -> Any:
+    """An output parameter: as the ExecutorOutput says, or else its own file."""
     try:
-        return read(Path(slot["outputFile"]).read_text(encoding="utf-8"), kind)
+        if name in values:
+            return convert(values[name], kind)
+        file = Path(prepared["parameters"][name]["outputFile"])
+        return read(file.read_text(encoding="utf-8"), kind)
     except FileNotFoundError as error:
         message = f"it wrote no value for its output parameter {name}"
         raise ValueError(message) from error

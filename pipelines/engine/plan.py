@@ -1,5 +1,6 @@
 """From a compiled pipeline to a tree of tasks: checked whole, before anything starts."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -10,7 +11,7 @@ from ..ir import CompiledPipeline
 from . import expression
 from .expression import Expression, ExpressionError
 from .shape import COMPONENT, EXECUTOR, TASK, unknown_keys
-from .values import TYPES, Json
+from .values import TYPES, Json, is_dict
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Retry:
     delay: float = 0.0
     factor: float = 2.0
     longest: float = 3600.0
+
+    def pause(self, number: int) -> float:
+        """Seconds before the try of this number; the second is the first to wait."""
+        return min(self.delay * self.factor ** (number - 2), self.longest)
 
 
 @dataclass(frozen=True)
@@ -141,19 +146,21 @@ class _Planner:
         graph = {name: _upstream(task) for name, task in specs.items()}
         for name, upstream in graph.items():
             for missing in sorted(upstream - specs.keys()):
-                raise _broken(f"{at}{name}", f"depends on {missing!r}, which is not there")
+                problem = f"depends on {missing!r}, which is not there"
+                raise _broken(at + name, problem)
         try:
             order = list(TopologicalSorter(graph).static_order())
         except CycleError as error:
             cycle = " -> ".join(error.args[1])
-            raise _broken(f"{at}{error.args[1][0]}", f"depends on itself: {cycle}") from error
+            raise _broken(at + error.args[1][0], f"depends on itself: {cycle}") from error
         tasks = tuple(self.task(name, specs[name], at, around) for name in order)
         return Dag(tasks, spec.get("outputs", {}))
 
     def task(self, name: str, spec: Json, at: str, around: tuple[str, ...]) -> Task:
         path = f"{at}{name}"
+        _check_name(path, name)
         _refuse_unknown(spec, TASK, f"task {path}")
-        label = spec.get("componentRef", {}).get("name")
+        label = str(spec.get("componentRef", {}).get("name"))
         component = self.components.get(label)
         if component is None or label in around:
             problem = "contains itself" if component else f"has no component {label!r}"
@@ -166,7 +173,7 @@ class _Planner:
         parameters = spec.get("inputs", {}).get("parameters", {})
         retry = _retry(spec.get("retryPolicy"))
         if retry.count and not isinstance(work, Container):
-            raise _refusal(f"task {path}", "retryPolicy on a task that runs no container")
+            raise _refusal("task " + path, "retries of a task that runs no container")
         return Task(
             name=name,
             path=path,
@@ -192,9 +199,9 @@ class _Planner:
     ) -> Container | Importer | Dag:
         if "dag" in component:
             return self.dag(component["dag"], f"{path}/", around)
-        label = component.get("executorLabel")
-        executor = self.executors.get(label)
-        if not isinstance(executor, dict):
+        label = str(component.get("executorLabel"))
+        executor: Any = self.executors.get(label)
+        if not is_dict(executor):
             raise _broken(path, f"has no executor {label!r}")
         _refuse_unknown(executor, EXECUTOR, f"task {path}")
         if "importer" in executor:
@@ -220,7 +227,7 @@ def _upstream(spec: Json) -> set[str]:
 def _always(policy: Json, path: str) -> bool:
     strategy = policy.get("strategy", "ALL_UPSTREAM_TASKS_SUCCEEDED")
     if strategy not in ("ALL_UPSTREAM_TASKS_SUCCEEDED", "ALL_UPSTREAM_TASKS_COMPLETED"):
-        raise _refusal(f"task {path}", f"triggerPolicy.strategy {strategy}")
+        raise _refusal("task " + path, f"triggerPolicy.strategy {strategy}")
     return bool(strategy == "ALL_UPSTREAM_TASKS_COMPLETED")
 
 
@@ -260,10 +267,18 @@ def _seconds(duration: str) -> float:
 
 def _check_types(path: str, *definitions: Json) -> None:
     for interface in definitions:
+        for name in (*interface.get("parameters", {}), *interface.get("artifacts", {})):
+            _check_name(path, name)
         for name, parameter in interface.get("parameters", {}).items():
             kind = parameter.get("parameterType")
             if kind not in TYPES:
-                raise _refusal(f"task {path}", f"parameter {name} of type {kind}")
+                raise _refusal("task " + path, f"a parameter {name} of type {kind}")
+
+
+def _check_name(path: str, name: str) -> None:
+    """Let no name lead out of the run directory, or hide another file in it."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise _broken(path, f"has the name {name!r}: letters, digits, - and _ make a name")
 
 
 def _refuse_unknown(value: Any, shape: Any, owner: str) -> None:

@@ -13,14 +13,14 @@ all: nothing half-written is ever taken for an artifact.
 
 import json
 import os
+import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from .resolve import Inputs
-from .result import Outputs, State, TaskResult
+from .result import State, TaskResult
 from .values import Json
 
 
@@ -35,7 +35,8 @@ class Record:
     def create(cls, root: Path, pipeline: str) -> "Record":
         """Make the directory of a new run; its name sorts by time."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        run = f"{pipeline}-{stamp}-{secrets.token_hex(3)}"
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", pipeline)
+        run = f"{name}-{stamp}-{secrets.token_hex(3)}"
         directory = root.absolute() / "runs" / run
         directory.mkdir(parents=True)
         return cls(directory, run)
@@ -52,7 +53,7 @@ class Record:
         directory.mkdir()
         return directory
 
-    def write_run(self, **facts: Any) -> None:
+    def write_run(self, facts: Json) -> None:
         """Replace what is known about the run."""
         _replace(self.directory / "run.json", {"run": self.run, **facts})
 
@@ -66,8 +67,8 @@ class Record:
             "peak_memory": result.peak_memory,
             "tries": result.tries,
             "code": result.code,
-            "inputs": _both(inputs),
-            "outputs": _both(result.outputs),
+            "inputs": asdict(inputs),
+            "outputs": asdict(result.outputs),
         }
         _replace(self.task(result.path) / "task.json", facts)
 
@@ -79,10 +80,6 @@ def succeeded(directory: Path) -> bool:
     except FileNotFoundError:
         return False
     return bool(facts["state"] == State.SUCCEEDED.value)
-
-
-def _both(values: Inputs | Outputs) -> Json:
-    return {"parameters": values.parameters, "artifacts": values.artifacts}
 
 
 def _replace(path: Path, facts: Json) -> None:

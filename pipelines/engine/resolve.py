@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import RunError
-from .plan import Dag, Task
+from .plan import Dag, Loop, Task
 from .result import Outputs, State
-from .values import Json, convert, struct, text, wire
+from .values import Json, convert, is_dict, is_list, struct, text, wire
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\$(.*?)\}\}")
 _PART: Final = re.compile(r"\.(\w+)|\['([^']*)'\]")
@@ -75,37 +75,33 @@ def resolve(task: Task, scope: Scope) -> Inputs:
     return _typed(task, known, late=loop_item)
 
 
-def with_item(task: Task, inputs: Inputs, item: Any) -> Inputs:
+def with_item(task: Task, loop: Loop, inputs: Inputs, item: Any) -> Inputs:
     """The inputs of one iteration of a loop."""
-    assert task.loop is not None
-    if task.loop.artifact:
-        rest = {k: v for k, v in inputs.artifacts.items() if k != task.loop.artifact}
-        return Inputs(inputs.parameters, {**rest, task.loop.item: [item]})
-    parameters = {**inputs.parameters, task.loop.item: item}
+    if loop.artifact:
+        rest = {k: v for k, v in inputs.artifacts.items() if k != loop.artifact}
+        return Inputs(inputs.parameters, {**rest, loop.item: [item]})
+    parameters = {**inputs.parameters, loop.item: item}
     return _typed(task, Inputs(parameters, inputs.artifacts), late=None)
 
 
-def loop_items(task: Task, inputs: Inputs) -> list[Any]:
+def loop_items(task: Task, loop: Loop, inputs: Inputs) -> list[Any]:
     """What a loop goes through.
 
     Raises:
         Unresolved: when it is no list.
     """
-    assert task.loop is not None
-    if task.loop.artifact:
-        return inputs.artifacts[task.loop.artifact]
-    items: Any = task.loop.raw
-    if task.loop.parameter:
-        items = inputs.parameters.get(task.loop.parameter)
+    if loop.artifact:
+        return inputs.artifacts[loop.artifact]
+    items: Any = loop.raw
+    if loop.parameter:
+        items = inputs.parameters.get(loop.parameter)
     if isinstance(items, str):
         try:
             items = struct(json.loads(items))
         except ValueError:
             items = None
-    if not isinstance(items, list):
-        raise _unresolved(
-            task.path, task.loop.parameter or task.loop.item, "is no list to go through"
-        )
+    if not is_list(items):
+        raise unresolved(task.path, loop.parameter or loop.item, "is no list to go through")
     return items
 
 
@@ -130,7 +126,7 @@ def dag_outputs(dag: Dag, outcomes: Mapping[str, Outcome]) -> Outputs:
 
 
 def collected(task: Task, iterations: Iterable[Outputs]) -> Outputs:
-    """The outputs of a loop: lists of parameters (nested like the loops), flat lists of artifacts."""
+    """The outputs of a loop: lists of parameters, nested as loops are; flat lists of artifacts."""
     runs = list(iterations)
     return Outputs(
         parameters={
@@ -180,7 +176,7 @@ def _selected(task: Task, name: str, value: Any) -> Any:
     try:
         return task.selectors[name].select(value)
     except ValueError as error:
-        raise _unresolved(task.path, name, f"cannot be selected: {error}") from error
+        raise unresolved(task.path, name, f"cannot be selected: {error}") from error
 
 
 def _typed(task: Task, inputs: Inputs, late: str | None) -> Inputs:
@@ -191,14 +187,14 @@ def _typed(task: Task, inputs: Inputs, late: str | None) -> Inputs:
             try:
                 parameters[name] = convert(parameters[name], declared["parameterType"])
             except ValueError as error:
-                raise _unresolved(task.path, name, f"does not fit: {error}") from error
+                raise unresolved(task.path, name, f"does not fit: {error}") from error
         elif "defaultValue" in declared:
             parameters[name] = struct(declared["defaultValue"])
         elif not declared.get("isOptional") and name != late:
-            raise _unresolved(task.path, name, "has no value: nothing produced one")
+            raise unresolved(task.path, name, "has no value: nothing produced one")
     for name, declared in task.inputs.get("artifacts", {}).items():
         if name not in inputs.artifacts and not declared.get("isOptional") and name != late:
-            raise _unresolved(task.path, name, "has no artifact: nothing produced one")
+            raise unresolved(task.path, name, "has no artifact: nothing produced one")
     return Inputs(parameters, inputs.artifacts)
 
 
@@ -232,7 +228,7 @@ class Placeholders:
         try:
             return self._value(body, parts)
         except (KeyError, IndexError, TypeError) as error:
-            raise _unresolved(self.path, f"{{{{${body}}}}}", "stands for nothing here") from error
+            raise unresolved(self.path, f"{{{{${body}}}}}", "stands for nothing here") from error
 
     def _value(self, body: str, parts: list[str]) -> str:
         outputs = self.outputs or {}
@@ -264,9 +260,9 @@ def fill_nested(template: Any, known: Placeholders) -> Any:
     """`fill` every string inside a value."""
     if isinstance(template, str):
         return fill(template, known)
-    if isinstance(template, list):
+    if is_list(template):
         return [fill_nested(item, known) for item in template]
-    if isinstance(template, dict):
+    if is_dict(template):
         return {fill(key, known): fill_nested(item, known) for key, item in template.items()}
     return template
 
@@ -283,20 +279,20 @@ def _parts(element: str, known: Placeholders) -> list[str]:
 
 
 def _structured(element: Any, known: Placeholders) -> list[str]:
+    if is_list(element):
+        return [part for item in element for part in _structured(item, known)]
     match element:
         case None:
             return []
         case str():
             return [element]
-        case list():
-            return [part for item in element for part in _structured(item, known)]
         case {"Concat": items}:
             return ["".join(_structured(items, known))]
         case {"IfPresent": {"InputName": name, **choice}}:
             present = name in known.inputs.parameters or known.inputs.artifacts.get(name)
             return _structured(choice.get("Then" if present else "Else"), known)
         case _:
-            raise _unresolved(known.path, json.dumps(element), "is no IfPresent and no Concat")
+            raise unresolved(known.path, json.dumps(element), "is no IfPresent and no Concat")
 
 
 def _of_artifact(artifact: Json, rest: list[str]) -> str:
@@ -314,14 +310,15 @@ def _of_artifact(artifact: Json, rest: list[str]) -> str:
 
 
 def local_path(uri: str) -> str:
-    """Where a step finds an artifact: object stores are mounted, anything else is a path already."""
+    """Where a step finds an artifact: object stores are mounted, the rest are paths."""
     for scheme, mount in (("gs://", "/gcs/"), ("minio://", "/minio/"), ("s3://", "/s3/")):
         if uri.startswith(scheme):
             return mount + uri.removeprefix(scheme)
     return uri
 
 
-def _unresolved(path: str, name: str, problem: str) -> Unresolved:
+def unresolved(path: str, name: str, problem: str) -> Unresolved:
+    """The error for an input, or a placeholder, that has no proper value."""
     return Unresolved(
         given=f"task {path}: {name} {problem}",
         allowed="a value of its declared type from every task or default that feeds it",

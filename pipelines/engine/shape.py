@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from .values import is_dict
+
 Shape = Mapping[str, "Shape | None"]
 """Known keys, each with the shape below it; None: anything; `*`: every key."""
 
@@ -112,10 +114,10 @@ EXECUTOR: Final[Shape] = {
 
 def unknown_keys(value: Any, shape: Shape | None, at: str = "") -> Iterator[str]:
     """Give the dotted path of every key of `value` that `shape` does not know."""
-    if shape is None or not isinstance(value, Mapping):
+    if shape is None or not is_dict(value):
         return
     for key, item in value.items():
-        path = f"{at}.{key}" if at else str(key)
+        path = f"{at}.{key}" if at else key
         if key in shape or "*" in shape:
             yield from unknown_keys(item, shape.get(key, shape.get("*")), path)
         else:

@@ -3,7 +3,7 @@
 import json
 import math
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 Json = dict[str, Any]
 
@@ -20,6 +20,16 @@ TYPES: Final = frozenset(_KINDS)
 """The parameter types of a pipeline spec that a task can take here."""
 
 
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a value is a JSON list."""
+    return isinstance(value, (list, tuple))
+
+
+def is_dict(value: Any) -> TypeGuard[Json]:
+    """Whether a value is a JSON object: its keys are strings."""
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)  # pyright: ignore[reportUnknownVariableType] - a guard looks at what is not known yet
+
+
 def struct(value: Any) -> Any:
     """A value as protobuf's Struct keeps it: every number a double, nothing but JSON's own types.
 
@@ -33,9 +43,9 @@ def struct(value: Any) -> Any:
             message = f"{value} is no JSON number"
             raise ValueError(message)
         return float(value)
-    if isinstance(value, (list, tuple)):
+    if is_list(value):
         return [struct(item) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+    if is_dict(value):
         return {key: struct(item) for key, item in value.items()}
     message = f"{value!r:.60} is no JSON value"
     raise ValueError(message)
@@ -45,9 +55,9 @@ def wire(value: Any) -> Any:
     """A value as Kubeflow's launcher writes it for a task: an integral double has no fraction."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
         return int(value)
-    if isinstance(value, list):
+    if is_list(value):
         return [wire(item) for item in value]
-    if isinstance(value, dict):
+    if is_dict(value):
         return {key: wire(item) for key, item in value.items()}
     return value
 
@@ -70,16 +80,13 @@ def convert(value: Any, kind: str) -> Any:
         ValueError: when Kubeflow's driver would refuse the value for this type.
     """
     value = struct(value)
-    wanted = _KINDS[kind]
-    if wanted is str:
+    if kind == "STRING":
         return text(value)
-    if not isinstance(value, wanted):
-        message = f"{text(value)!r:.60} is no {kind}"
-        raise ValueError(message)
-    if kind == "NUMBER_INTEGER" and not value.is_integer():
-        message = f"{value} is no NUMBER_INTEGER"
-        raise ValueError(message)
-    return value
+    fraction = kind == "NUMBER_INTEGER" and isinstance(value, float) and not value.is_integer()
+    if isinstance(value, _KINDS[kind]) and not fraction:
+        return struct(value)
+    message = f"{text(value)!r:.60} is no {kind}"
+    raise ValueError(message)
 
 
 def parse(given: str, kind: str) -> Any:
@@ -129,8 +136,8 @@ def _property(key: str, value: Any) -> Any:
         raise ValueError(message)
     if isinstance(value, bool):
         return float(value)
-    if isinstance(value, list):
+    if is_list(value):
         return {"list": value}
-    if isinstance(value, dict):
+    if is_dict(value):
         return {"struct": value}
     return value
