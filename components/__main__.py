@@ -1,0 +1,103 @@
+"""The one entrypoint of every component: `python -m lockstep.components NAME --executor_input JSON`."""
+
+import errno
+import os
+import sys
+import traceback
+import warnings
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from importlib import import_module
+
+from ..serving.errors import Exit, LockstepError
+from .catalogue import COMPONENTS
+from .errors import DiskFull, MissingExtra, StepError, UnknownComponent
+from .step import Results, Step, parse, write
+
+_HEAVY = {"tensorflow", "tfx", "apache_beam", "tensorflow_data_validation", "pyarrow"}
+
+
+def main() -> int:
+    """Run one step; its exit code is one of `Exit`."""
+    parser = ArgumentParser(prog="python -m lockstep.components", description="Run one step.")
+    parser.add_argument("name", help="component: " + ", ".join(COMPONENTS))
+    parser.add_argument("--executor_input", required=True, help="JSON that KFP puts for {{$}}")
+    arguments = parser.parse_args()
+    try:
+        execute(arguments.name, arguments.executor_input)
+    except LockstepError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  # a step's log
+        return error.exit_code
+    return Exit.OK
+
+
+def execute(name: str, executor_input: str) -> None:
+    """Run component `name` and write its ExecutorOutput.
+
+    Raises:
+        LockstepError: With the exit code that the step's process ends in.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="google")  # not the user's
+    if name not in COMPONENTS:
+        close = get_close_matches(name, COMPONENTS, 1)
+        raise UnknownComponent(
+            given=f"component {name!r}",
+            allowed=", ".join(COMPONENTS),
+            todo=f"did you mean {close[0]!r}?" if close else "choose one of these",
+        )
+    step = parse(name, executor_input)
+    try:
+        executor: Callable[[Step], Results] = getattr(
+            import_module(f".executors.{COMPONENTS[name].module}", __package__), name
+        )
+        write(step, executor(step))
+    except LockstepError:
+        raise
+    except Exception as error:
+        raise _explain(name, error) from error
+
+
+def _explain(name: str, error: Exception) -> LockstepError:
+    """Turn what a step stumbled over into an error that says what to do."""
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC or "No space left" in str(cause):
+            return DiskFull(
+                given=f"no space left on the device while {name} wrote its outputs",
+                allowed="enough room for every output of the run",
+                todo="free some space, or run elsewhere: lockstep run --root DIR",
+            )
+        if isinstance(cause, ModuleNotFoundError) and cause.name in _HEAVY:
+            return MissingExtra(
+                given=f"{name} needs {cause.name}, which is not installed",
+                allowed="an environment with lockstep's extra `tfx`",
+                todo="pip install 'lockstep[tfx]' (or: uv sync --extra tfx)",
+            )
+    traceback.print_exception(error)
+    return StepError(
+        given=f"{name} failed: {type(error).__name__}: {error}{_where(error)}",
+        allowed="a step that ends without an exception",
+        todo="read the traceback above; its last lines in your own files are the place to start",
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _where(error: BaseException) -> str:
+    """Name the last line of the user's own project that the error passed through."""
+    project = os.getcwd() + os.sep
+    frames = [f for cause in _causes(error) for f in traceback.extract_tb(cause.__traceback__)]
+    mine = [f for f in frames if f.filename.startswith(project) and "site-packages" not in f.filename]
+    return f" (at {mine[-1].filename[len(project) :]}:{mine[-1].lineno})" if mine else ""
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # TensorFlow's teardown takes a second and prints exceptions that mean nothing
