@@ -42,7 +42,7 @@ def compile_pipeline(
         _repair_channels(task)
         _settle_caching(task)
     check(compiled)
-    _check_module_files(walk(compiled), root, split_source(source)[0].parent)
+    _check_module_files(walk(compiled), root, split_source(source)[0])
     return compiled
 
 
@@ -100,7 +100,7 @@ def _settle_caching(task: Task) -> None:
     options["enableCache"] = task.cached and not task.must_not_be_cached
 
 
-def _check_module_files(tasks: list[Task], root: Path, beside: Path) -> None:
+def _check_module_files(tasks: list[Task], root: Path, source: Path) -> None:
     """Refuse a module file that the project does not have, before a cluster does."""
     for task in tasks:
         if task.lockstep_component is None:
@@ -111,15 +111,14 @@ def _check_module_files(tasks: list[Task], root: Path, beside: Path) -> None:
         raise DefinitionError(
             given=f"{task.path}: module_file {value!r} is not in the project {root}",
             allowed="the path of a Python file, relative to the project's root (--project)",
-            todo=_suggest(value, root, beside),
+            todo=_suggest(value, root, source.resolve()),
         )
 
 
-def _suggest(value: str, root: Path, beside: Path) -> str:
+def _suggest(value: str, root: Path, source: Path) -> str:
     """Guess which file was meant: one of that name beside the pipeline, or one named nearly so."""
-    folders = [(root / value).parent, beside.resolve()]
-    files = [file for folder in folders for file in folder.glob("*.py")]
-    known = [str(file.relative_to(root)) for file in files if file.is_relative_to(root)]
+    files = {*(root / value).parent.glob("*.py"), *source.parent.glob("*.py")} - {source}
+    known = sorted(str(file.relative_to(root)) for file in files if file.is_relative_to(root))
     same = [path for path in known if Path(path).name == Path(value).name]
     close = same or difflib.get_close_matches(value, known, 1)
     return f"did you mean {close[0]!r}?" if close else "create it, or name another --project"

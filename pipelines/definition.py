@@ -28,9 +28,9 @@ def load_pipeline(source: str, project_root: Path) -> Any:
         DefinitionError: There is no such file, it does not load, or does not hold one pipeline.
     """
     path, name = split_source(source)
-    if not path.is_file():
+    if path.suffix != ".py" or not path.is_file():
         raise DefinitionError(
-            given=f"{path}: no such file",
+            given=f"{path}: " + ("not a Python file" if path.is_file() else "no such file"),
             allowed="FILE.py, or FILE.py:NAME where it holds several pipelines",
             todo="give the path of the pipeline's Python file",
         )

@@ -5,7 +5,7 @@ import json
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -56,11 +56,12 @@ def parse(text: str, source: str = "<text>") -> CompiledPipeline:
     """Read a compiled pipeline from YAML (or JSON) text; errors call it `source`."""
     try:
         documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
+        json.dumps(documents, allow_nan=False)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}" if mark else source
         raise _malformed(where, f"is not the YAML of a pipeline: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _malformed(source, f"is not the YAML of a pipeline: {error}") from error
     for document in documents:
         if not isinstance(document, dict):
@@ -92,7 +93,7 @@ def _header(compiled: CompiledPipeline) -> Iterator[str]:
         kind = str(parameter.get("parameterType", "?")).removeprefix("NUMBER_").lower()
         default = "required"
         if "defaultValue" in parameter:
-            default = f"default {json.dumps(parameter['defaultValue'])}"
+            default = f"default {json.dumps(parameter['defaultValue'], sort_keys=True)}"
         elif parameter.get("isOptional"):
             default = "optional"
         yield f"   {name}: {kind}, {default}"
@@ -123,8 +124,17 @@ def _malformed(where: str, problem: str) -> DefinitionError:
     )
 
 
+_TYPES: Final = ("null", "bool", "int", "float", "str", "seq", "map")
+
+
 class _Loader(yaml.CSafeLoader):
-    """YAML as JSON knows it: string keys, each once; what looks like a date is a string."""
+    """YAML as JSON knows it: its types only, keys once; what looks like a date is a string."""
+
+    yaml_constructors = {  # noqa: RUF012 - the base class declares it so
+        tag: construct
+        for tag, construct in yaml.CSafeLoader.yaml_constructors.items()
+        if tag is None or tag.rpartition(":")[2] in _TYPES
+    }
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the base class declares it so
         first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith(":timestamp")]

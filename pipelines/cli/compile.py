@@ -30,7 +30,12 @@ def compile_command(
         str, typer.Option(help="The runtime image that lockstep's components run in.")
     ] = DEFAULT_IMAGE,
     project: Annotated[
-        Path, typer.Option(help="The project's root: imports and module files start there.")
+        Path,
+        typer.Option(
+            help="The project's root: imports and module files start there.",
+            exists=True,
+            file_okay=False,
+        ),
     ] = Path(),
 ) -> None:
     """Compile a pipeline to one YAML file for this machine, Kubeflow Pipelines and Vertex AI."""
