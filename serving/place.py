@@ -151,7 +151,7 @@ class Place:
             return self._swap_s3(relative, seen, data)
         if self.see(relative) != seen:
             return False
-        self.write(relative, [data])
+        self.fs.pipe_file(self.path(relative), data)
         return True
 
     def rename(self, source: str, target: str) -> None:

@@ -1,9 +1,9 @@
 """What `lockstep.json` says of a model: its versions, its aliases, who moved them when and why."""
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import CorruptRecord
 
@@ -40,7 +40,7 @@ class Record(BaseModel):
     format: Literal[1] = 1
     versions: dict[int, Commit] = {}
     claims: dict[int, AwareDatetime] = {}
-    aliases: dict[str, tuple[Move, ...]] = {}
+    aliases: dict[str, Annotated[tuple[Move, ...], Field(min_length=1)]] = {}
 
     def alias(self, name: str) -> int | None:
         """The version at which an alias stands; None if it stands nowhere."""

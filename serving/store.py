@@ -24,7 +24,6 @@ from .errors import (
     AliasConflict,
     BadName,
     BadPaper,
-    StoreError,
     UnknownAlias,
     UnknownModel,
     UnknownVersion,
@@ -111,17 +110,23 @@ class ModelStore:
             for number, name in names.items()
         )
 
+    def newest(self) -> Version:
+        """The live version with the highest number: the one that TF Serving takes by default.
+
+        Raises:
+            UnknownModel: nothing has been pushed yet.
+        """
+        return self._some_versions()[-1]
+
     def version(self, number: int) -> Version:
         """One live version.
 
         Raises:
             UnknownModel, UnknownVersion: there is no such version.
         """
-        versions = {version.number: version for version in self.versions()}
+        versions = {version.number: version for version in self._some_versions()}
         if number in versions:
             return versions[number]
-        if not versions:
-            raise self._unknown_model()
         raise UnknownVersion(
             given=f"version {number} of {self.model}",
             allowed=one_of(map(str, versions), str(number)),
@@ -139,8 +144,7 @@ class ModelStore:
         number = self.alias(reference)
         if number is not None:
             return self.version(number)
-        if not self.versions():
-            raise self._unknown_model()
+        self._some_versions()
         raise UnknownAlias(
             given=f"the alias {reference!r} of {self.model}",
             allowed=one_of(self.aliases(), reference),
@@ -157,9 +161,9 @@ class ModelStore:
         found = {name: record.alias(name) for name in sorted(record.aliases)}
         return {name: number for name, number in found.items() if number is not None}
 
-    def history(self, alias: str) -> tuple[Move, ...]:
-        """Every move of an alias, oldest first."""
-        return self._ledger.read().aliases.get(alias, ())
+    def history(self) -> dict[str, tuple[Move, ...]]:
+        """Every move of every alias, oldest first."""
+        return dict(self._ledger.read().aliases)
 
     def set_alias(
         self,
@@ -187,8 +191,8 @@ class ModelStore:
             )
         if version is not None:
             self.version(version)
-        elif not self.versions():
-            raise self._unknown_model()
+        else:
+            self._some_versions()
 
         def move(record: Record) -> Record:
             current = record.alias(name)
@@ -283,9 +287,11 @@ class ModelStore:
         name = self.version(version).path.rpartition("/")[2]
         return f"papers/{version}", f"{name}/{PAPERS}"
 
-    def _unknown_model(self) -> StoreError:
+    def _some_versions(self) -> tuple[Version, ...]:
+        if versions := self.versions():
+            return versions
         base = os.path.dirname(self.directory.rstrip("/")) or "."
-        return UnknownModel(
+        raise UnknownModel(
             given=f"the model {self.model!r} in {base}",
             allowed=one_of(models(base, **self.storage_options), self.model),
             todo="push it first, or look at `lockstep models list`",
