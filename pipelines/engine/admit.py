@@ -72,9 +72,9 @@ def _program(task: Task, container: Container) -> Program:
     environment = tuple((env["name"], env.get("value", "")) for env in spec.get("env", ()))
     deadline = container.settings.get("activeDeadlineSeconds")
     timeout = float(deadline) if deadline else None
-    if command[: len(ENTRYPOINT)] == ENTRYPOINT and command[len(ENTRYPOINT)] in COMPONENTS:
-        rest = (*command[len(ENTRYPOINT) :], *arguments)
-        return Program(ENTRYPOINT[-1], rest, None, environment, timeout, notes)
+    if command[:-1] == ENTRYPOINT and command[-1] in COMPONENTS:
+        component = (command[-1], *arguments)
+        return Program(ENTRYPOINT[-1], component, None, environment, timeout, notes)
     if not _is_lightweight(command):
         raise CannotRunHere(
             given=f"task {task.path} runs a command of the image {spec.get('image')!r}",

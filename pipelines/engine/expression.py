@@ -252,7 +252,7 @@ def _combine(parts: list[Evaluate], decides: bool, names: Mapping[str, Any]) -> 
     problem: ExpressionError | None = None
     for part in parts:
         try:
-            if _as(bool, part(names)) is decides:
+            if bool(_as(bool, part(names))) == decides:
                 return decides
         except ExpressionError as error:
             problem = problem or error
