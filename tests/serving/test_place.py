@@ -2,16 +2,16 @@
 
 import errno
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from fsspec.implementations.memory import (  # type: ignore[import-untyped]  # it ships no types
-    MemoryFileSystem,
-)
 
 from lockstep.serving.place import Place, Seen, open_place
+
+fsspec: Any = import_module("fsspec")  # it ships no types
 
 
 class _ServiceError(Exception):
@@ -21,28 +21,28 @@ class _ServiceError(Exception):
         self.response = {"Error": {"Code": code}}
 
 
-class _Numbered(MemoryFileSystem):  # type: ignore[misc]  # the base is untyped
+class _Numbered:
     """A memory filesystem of its own that counts how often each file has been written."""
 
-    cachable = False
-
     def __init__(self) -> None:
-        super().__init__(global_store=False)
+        self.memory: Any = fsspec.filesystem("memory", global_store=False, skip_instance_cache=True)
         self.counts: dict[str, int] = {}
         self.lock = threading.Lock()
 
-    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        """Add the marks of both services."""
-        count = str(self.counts.get(self._strip_protocol(path), 0))
-        return {**super().info(path, **kwargs), "generation": count, "ETag": f'"{count}"'}
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.memory, name)
 
-    def put(self, path: str, data: bytes, wanted: str | None) -> bool:
+    def info(self, path: str) -> dict[str, Any]:
+        """Add the marks of both services."""
+        count = str(self.counts.get(path, 0))
+        return {**self.memory.info(path), "generation": count, "ETag": f'"{count}"'}
+
+    def write_if(self, path: str, data: bytes, wanted: str | None) -> bool:
         """Write if the file has been written so often (None: never)."""
-        path = self._strip_protocol(path)
         with self.lock:
             if str(self.counts.get(path, 0)) != (wanted or "0"):
                 return False
-            MemoryFileSystem.pipe_file(self, path, data)
+            self.memory.pipe_file(path, data)
             self.counts[path] = self.counts.get(path, 0) + 1
             return True
 
@@ -58,7 +58,9 @@ class FakeGs(_Numbered):
         path = urlsplit(address.format(bucket)).path
         assert (method, query["uploadType"]) == ("POST", "media")
         assert path == f"/upload/storage/v1/b/{bucket}/o"
-        if not self.put(f"{bucket}/{query['name']}", query["data"], query["ifGenerationMatch"]):
+        if not self.write_if(
+            f"{bucket}/{query['name']}", query["data"], query["ifGenerationMatch"]
+        ):
             raise FileExistsError(query["name"])
 
 
@@ -71,7 +73,7 @@ class FakeS3(_Numbered):
     def pipe_file(self, path: str, value: bytes, **query: Any) -> None:
         """Take `IfMatch`, or `IfNoneMatch="*"`."""
         wanted = query["IfMatch"].strip('"') if query.get("IfNoneMatch") != "*" else None
-        if not self.put(path, value, wanted):
+        if not self.write_if(path, value, wanted):
             raise OSError(errno.EINVAL, "no") from _ServiceError(self.refusal)
 
 

@@ -5,15 +5,18 @@ import json
 import os
 import stat
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import fsspec  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from lockstep.serving import errors
+from lockstep.serving.push import Parcel
 from lockstep.serving.store import ANY, ModelStore, digest, models
+
+fsspec: Any = import_module("fsspec")  # it ships no types
 
 
 def make_model(directory: Path, weights: bytes = b"weights") -> str:
@@ -110,7 +113,7 @@ def test_papers_do_not_change_the_digest(tmp_path: Path) -> None:
 
 def test_digest_sees_names_sizes_and_bytes(tmp_path: Path) -> None:
     """A moved boundary between two files, or another name, is another model."""
-    directories = []
+    directories: list[str] = []
     for name, files in {
         "a": {"x": b"1", "y": b"23"},
         "b": {"x": b"12", "y": b"3"},
@@ -365,15 +368,13 @@ def test_model_that_changes_while_it_is_copied_is_refused(
     store: ModelStore, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is stored is what the digest says, or nothing."""
-    from lockstep.serving import store as module
+    real = Parcel.copy
 
-    real = module.push
-
-    def late(*args: Any) -> Any:
+    def late(parcel: Parcel, *where: Any) -> None:
         (Path(model) / "saved_model.pb").write_bytes(b"other")
-        return real(*args)
+        real(parcel, *where)
 
-    monkeypatch.setattr(module, "push", late)
+    monkeypatch.setattr(Parcel, "copy", late)
     with pytest.raises(errors.BadModel, match="changed while it was copied"):
         store.push(model)
     assert store.versions() == ()
@@ -386,14 +387,15 @@ def test_full_disk_on_a_memory_store_leaves_nothing(
     address = f"memory://{uuid4().hex}"
     store = ModelStore.open(address, "taxi")
     memory: Any = fsspec.filesystem("memory")
-    real = type(memory)._open
+    kind: Any = type(memory)
+    real: Any = kind._open
 
     def full(self: Any, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         if "variables" in path and "w" in mode:
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(self, path, mode, **kwargs)
 
-    monkeypatch.setattr(type(memory), "_open", full)
+    monkeypatch.setattr(kind, "_open", full)
     with pytest.raises(OSError, match="No space"):
         store.push(model)
     assert [os.path.basename(path) for path in memory.find(address)] == ["lockstep.json"]

@@ -7,14 +7,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import fsspec  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from lockstep.serving.errors import AliasConflict
 from lockstep.serving.store import ModelStore, digest
+
+fsspec: Any = import_module("fsspec")  # it ships no types
 
 fork = multiprocessing.get_context("fork")
 
@@ -67,7 +71,8 @@ def test_push_killed_anywhere_leaves_all_or_nothing(tmp_path: Path) -> None:
     """
     old, new = make_model(tmp_path / "old", b"old"), make_model(tmp_path / "new", b"new")
     both = {digest(old), digest(new)}
-    for step in range(1000):
+    step = 0
+    for step in count():
         store = ModelStore.open(str(tmp_path / "stores"), f"m{step}")
         first = store.push(old, {"contract.json": 1}).version
         store.set_alias("champion", first.number)
@@ -79,7 +84,7 @@ def test_push_killed_anywhere_leaves_all_or_nothing(tmp_path: Path) -> None:
                 if left[0] < 0:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-        status = in_child(lambda store=store: store.push(new, {"contract.json": 1}), kill)
+        status = in_child(partial(store.push, new, {"contract.json": 1}), kill)
         check_whole(store, both)
         assert store.resolve("champion") == store.versions()[0]
         store.push(new, {"contract.json": 1})
@@ -94,7 +99,8 @@ def test_push_killed_anywhere_leaves_all_or_nothing(tmp_path: Path) -> None:
 def test_disk_that_gets_full_anywhere_leaves_nothing(tmp_path: Path) -> None:
     """From any write of a push on there is no space: the error comes through, and nothing stays."""
     old, new = make_model(tmp_path / "old", b"old"), make_model(tmp_path / "new", b"new")
-    for step in range(1000):
+    step = 0
+    for step in count():
         store = ModelStore.open(str(tmp_path / "stores"), f"m{step}")
         store.push(old, {"contract.json": 1})
         before = sorted(os.listdir(store.directory))
@@ -107,7 +113,7 @@ def test_disk_that_gets_full_anywhere_leaves_nothing(tmp_path: Path) -> None:
                 if left[0] < 0:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        status = in_child(lambda store=store: store.push(new, {"contract.json": 1}), fill)
+        status = in_child(partial(store.push, new, {"contract.json": 1}), fill)
         if status == 0:
             break
         assert status == 99
@@ -121,7 +127,8 @@ def test_alias_killed_anywhere_is_old_or_new(tmp_path: Path) -> None:
     model = make_model(tmp_path / "model", b"x")
     store = ModelStore.open(str(tmp_path / "stores"), "taxi")
     number = store.push(model).version.number
-    for step in range(1000):
+    step = 0
+    for step in count():
         left = [step]
 
         def kill(event: str, arguments: tuple[Any, ...], left: list[int] = left) -> None:
@@ -130,7 +137,7 @@ def test_alias_killed_anywhere_is_old_or_new(tmp_path: Path) -> None:
                 if left[0] < 0:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-        status = in_child(lambda step=step: store.set_alias(f"a{step}", number), kill)
+        status = in_child(partial(store.set_alias, f"a{step}", number), kill)
         assert store.alias(f"a{step}") in {None, number}
         if status == 0:
             assert store.alias(f"a{step}") == number
@@ -166,7 +173,8 @@ def test_push_stopped_anywhere_on_an_object_store_is_not_live(
     memory: Any = fsspec.filesystem("memory")
     store.push(old, {"contract.json": 1})
     moments: list[dict[str, bytes]] = []
-    real = type(memory)._open
+    kind: Any = type(memory)
+    real: Any = kind._open
 
     def film(self: Any, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         if "w" in mode:
@@ -175,7 +183,7 @@ def test_push_stopped_anywhere_on_an_object_store_is_not_live(
         return real(self, path, mode, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(memory), "_open", film)
+        patch.setattr(kind, "_open", film)
         store.push(new, {"contract.json": 1})
     assert len(moments) > 4
     for moment in moments:
@@ -213,6 +221,21 @@ def race(work: Callable[[int], Any], racers: int = 4) -> list[Any]:
     return found
 
 
+def _move(store: ModelStore, versions: list[int], racer: int) -> str:
+    store.set_alias("champion", versions[racer], expected=versions[4])
+    return "moved"
+
+
+def _move_many(store: ModelStore, number: int, racer: int) -> None:
+    for turn in range(10):
+        store.set_alias(f"a{racer}-{turn}", number)
+
+
+def _push(store: ModelStore, sources: list[str], racer: int) -> tuple[int, bool]:
+    pushed = store.push(sources[racer])
+    return pushed.version.number, pushed.created
+
+
 def test_of_racing_moves_exactly_one_wins(tmp_path: Path) -> None:
     """Of processes that expect an alias at one place, one moves it, and the rest are told."""
     store = ModelStore.open(str(tmp_path / "store"), "taxi")
@@ -221,8 +244,8 @@ def test_of_racing_moves_exactly_one_wins(tmp_path: Path) -> None:
     ]
     for turn in range(5):
         store.set_alias("champion", versions[4])
-        found = race(lambda i: store.set_alias("champion", versions[i], expected=versions[4]))
-        assert sorted(map(str, found)) == ["None", "conflict", "conflict", "conflict"]
+        found = race(partial(_move, store, versions))
+        assert sorted(found) == ["conflict", "conflict", "conflict", "moved"]
         assert len(store.history()["champion"]) == 2 * (turn + 1)
 
 
@@ -230,7 +253,7 @@ def test_racing_moves_of_different_aliases_all_arrive(tmp_path: Path) -> None:
     """No move is lost to another one's write."""
     store = ModelStore.open(str(tmp_path / "store"), "taxi")
     number = store.push(make_model(tmp_path / "m", b"m")).version.number
-    race(lambda i: [store.set_alias(f"a{i}-{n}", number) for n in range(10)])
+    race(partial(_move_many, store, number))
     assert len(store.aliases()) == 40
 
 
@@ -238,7 +261,7 @@ def test_racing_pushes_do_not_collide(tmp_path: Path) -> None:
     """Different models pushed at once get a version each; the same model one for all."""
     store = ModelStore(str(tmp_path / "taxi"), clock=lambda: 1700000000.0)
     sources = [make_model(tmp_path / "models" / str(i), bytes([i // 2])) for i in range(8)]
-    found = race(lambda i: (lambda p: (p.version.number, p.created))(store.push(sources[i])), 8)
+    found = race(partial(_push, store, sources), 8)
     assert sorted({number for number, _ in found}) == [1700000000 + i for i in range(4)]
     assert sum(created for _, created in found) == 4
     assert {v.digest for v in store.versions()} == {digest(source) for source in sources}
