@@ -56,14 +56,17 @@ def compile_command(
 
 def _write(path: Path, text: str) -> None:
     """Put the text in place in one step: whoever reads the path sees the old file or the new."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        path.write_text(text)  # a device or a pipe is written to, never replaced
+        return
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        with tempfile.NamedTemporaryFile("w", dir=path.resolve().parent, delete=False) as file:
             temporary = Path(file.name)
             try:
                 file.write(text)
                 file.flush()
                 os.fchmod(file.fileno(), 0o644)
-                temporary.replace(path)
+                temporary.replace(path.resolve())
             except BaseException:
                 temporary.unlink()
                 raise

@@ -3,11 +3,13 @@
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from lockstep.pipelines import ir
+from lockstep.pipelines.cli import main
 from lockstep.pipelines.compile import compile_pipeline
 from lockstep.pipelines.errors import DefinitionError
 from lockstep.serving.errors import Exit
@@ -26,16 +28,40 @@ def train(data: str):
 """
 
 
-def lockstep(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does."""
-    code = "from lockstep.pipelines.cli import main; main()"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Terminal:
+    """A user's terminal, in a folder of its own."""
+
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
+        """Run `lockstep`; return its exit code, stdout and stderr."""
+        self.monkeypatch.setattr(sys, "argv", ["lockstep", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            main()
+        out, err = self.capsys.readouterr()
+        return int(exited.value.code or 0), out, err
+
+
+@pytest.fixture
+def lockstep(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Terminal:
+    """Sit down in the temporary folder."""
+    monkeypatch.chdir(tmp_path)
+    return Terminal(monkeypatch, capsys)
 
 
 def test_compile_writes_the_file_and_prints_its_digest(tmp_path: Path) -> None:
     """The output file reads back as what was compiled; its digest and path are all that is said."""
-    done = lockstep("compile", LOOPS, "-o", "out.yaml", cwd=tmp_path)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lockstep"), "compile", LOOPS, "-o", "out.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     compiled = ir.load(tmp_path / "out.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"sha256:{compiled.digest}  out.yaml\n"
@@ -44,44 +70,62 @@ def test_compile_writes_the_file_and_prints_its_digest(tmp_path: Path) -> None:
     assert (tmp_path / "out.yaml").stat().st_mode & 0o777 == 0o644
 
 
-def test_compile_to_stdout_writes_nothing_else_there(tmp_path: Path) -> None:
+def test_compile_to_stdout_writes_nothing_else_there(lockstep: Terminal, tmp_path: Path) -> None:
     """`-o -` can be piped: the user's prints and the digest go to stderr."""
     source = tmp_path / "talks.py"
     source.write_text(f"print('hello')\n{LOOPS.read_text()}")
-    done = lockstep("compile", "talks.py", "-o", "-", cwd=tmp_path)
-    assert ir.parse(done.stdout).name == "loops"
-    assert done.stderr == f"hello\nsha256:{ir.parse(done.stdout).digest}\n"
+    code, out, err = lockstep("compile", "talks.py", "-o", "-")
+    assert (code, ir.parse(out).name) == (Exit.OK, "loops")
+    assert err == f"hello\nsha256:{ir.parse(out).digest}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["talks.py"]
 
 
-def test_without_an_output_the_file_lies_beside_its_source(tmp_path: Path) -> None:
+def test_without_an_output_it_lies_beside_its_source(lockstep: Terminal, tmp_path: Path) -> None:
     """`lockstep compile x.py` writes x.yaml."""
     (tmp_path / "x.py").write_text(LOOPS.read_text())
-    assert lockstep("compile", "x.py:loops", cwd=tmp_path).returncode == Exit.OK
+    code, out, _ = lockstep("compile", "x.py:loops")
+    assert (code, out.split()[1]) == (Exit.OK, "x.yaml")
     assert ir.load(tmp_path / "x.yaml").name == "loops"
 
 
-def test_findings_are_listed_and_nothing_is_written(tmp_path: Path) -> None:
+def test_findings_are_listed_and_nothing_is_written(lockstep: Terminal, tmp_path: Path) -> None:
     """A pipeline that breaks rules ends in its exit code; an older output stays as it was."""
     (tmp_path / "x.py").write_text(LOOPS.read_text().replace("[10, 20]", "['/a', '/b']"))
     (tmp_path / "x.yaml").write_text("older")
-    done = lockstep("compile", "x.py", cwd=tmp_path)
-    assert done.returncode == Exit.DEFINITION
-    assert "root/for-loop-5/for-loop-7: loop items holds the absolute path '/a'" in done.stderr
-    assert "'/b'" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, out, err = lockstep("compile", "x.py")
+    assert (code, out) == (Exit.DEFINITION, "")
+    assert "root/for-loop-5/for-loop-7: loop items holds the absolute path '/a'" in err
+    assert "'/b'" in err
     assert (tmp_path / "x.yaml").read_text() == "older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.py", "x.yaml"]
 
 
 @pytest.mark.parametrize("output", ["nowhere/x.yaml", "folder"])
-def test_an_output_that_cannot_be_written_is_an_error(output: str, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_an_error(
+    output: str, lockstep: Terminal, tmp_path: Path
+) -> None:
     """A folder that is missing, or in the way, is named; no temporary file is left."""
     (tmp_path / "folder").mkdir()
-    done = lockstep("compile", LOOPS, "-o", output, cwd=tmp_path)
-    assert done.returncode == Exit.DEFINITION
-    assert f"{output} cannot be written" in done.stderr
+    code, _, err = lockstep("compile", LOOPS, "-o", output)
+    assert code == Exit.DEFINITION
+    assert f"{output} cannot be written" in err
     assert [*tmp_path.rglob("*")] == [tmp_path / "folder"]
+
+
+def test_a_device_is_written_to_and_a_full_one_is_told(lockstep: Terminal) -> None:
+    """`-o /dev/full` stays a device; a full disk is three lines and its own exit code."""
+    code, _, err = lockstep("compile", LOOPS, "-o", "/dev/full")
+    assert code == Exit.ENVIRONMENT
+    assert "No space left on device" in err
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_link_stays_a_link(lockstep: Terminal, tmp_path: Path) -> None:
+    """An output that is a symbolic link is followed."""
+    (tmp_path / "link.yaml").symlink_to("file.yaml")
+    assert lockstep("compile", LOOPS, "-o", "link.yaml")[0] == Exit.OK
+    assert (tmp_path / "link.yaml").is_symlink()
+    assert ir.load(tmp_path / "file.yaml").name == "loops"
 
 
 def test_the_image_is_replaced_where_it_is_lockstep_s_own() -> None:

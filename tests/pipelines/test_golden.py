@@ -33,7 +33,7 @@ def test_every_golden_file_has_its_source() -> None:
 
 def test_two_checkouts_compile_to_the_same_bytes(tmp_path: Path) -> None:
     """Neither place, nor current directory, nor hash seed makes a difference."""
-    texts = []
+    texts: list[dict[str, bytes]] = []
     for seed, place in (("1", tmp_path / "one"), ("4711", tmp_path / "far" / "away" / "two")):
         for folder in ("tests/golden", "pipelines/taxi"):
             left_out = shutil.ignore_patterns("*.yaml", "__pycache__")

@@ -78,7 +78,10 @@ INNER = ("components", "comp-ingest", "dag", "tasks")
 DOCTORED = {
     "pipeline-name": ("root", edit("pipelineInfo", name=None)),
     "dangling-reference": ("root/champion", edit("components", **{"comp-champion": None})),
-    "executor-kind": ("root/champion", edit(*EXECUTORS, **{"exec-champion": {"resolver": {}}})),
+    "executor-kind": (
+        "root/champion",
+        edit(*EXECUTORS, **{"exec-champion": {"resolver": "latest"}}),
+    ),
     "container-lifecycle": (
         "root/ingest/csv-example-gen",
         edit(*EXECUTORS, "exec-csv-example-gen", "container", lifecycle={"preCacheCheck": {}}),
