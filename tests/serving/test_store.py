@@ -387,7 +387,7 @@ def test_full_disk_on_a_memory_store_leaves_nothing(
     address = f"memory://{uuid4().hex}"
     store = ModelStore.open(address, "taxi")
     memory: Any = fsspec.filesystem("memory")
-    kind: Any = type(memory)
+    kind: Any = memory.__class__
     real: Any = kind._open
 
     def full(self: Any, path: str, mode: str = "rb", **kwargs: Any) -> Any:

@@ -173,7 +173,7 @@ def test_push_stopped_anywhere_on_an_object_store_is_not_live(
     memory: Any = fsspec.filesystem("memory")
     store.push(old, {"contract.json": 1})
     moments: list[dict[str, bytes]] = []
-    kind: Any = type(memory)
+    kind: Any = memory.__class__
     real: Any = kind._open
 
     def film(self: Any, path: str, mode: str = "rb", **kwargs: Any) -> Any:
