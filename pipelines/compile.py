@@ -51,7 +51,7 @@ def _kfp_output(source: str, root: Path) -> CompiledPipeline:
     pipeline = load_pipeline(source, root)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        from google.protobuf import json_format  # type: ignore[import-untyped]  # ships no types
+        from google.protobuf import json_format
     with blame(split_source(source)[0]):
         spec = json_format.MessageToDict(pipeline.pipeline_spec)
         platform = json_format.MessageToDict(pipeline.platform_spec)

@@ -123,9 +123,7 @@ def _lies_in(name: str, root: Path) -> bool:
 
 def _pick(module: types.ModuleType, path: Path, name: str | None) -> Any:
     """Find the pipeline `name`, or the only one."""
-    from kfp.dsl.graph_component import (  # type: ignore[import-untyped]  # kfp ships no types
-        GraphComponent,
-    )
+    from kfp.dsl.graph_component import GraphComponent
 
     found = {key: value for key, value in vars(module).items() if isinstance(value, GraphComponent)}
     if name in found:

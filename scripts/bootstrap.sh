@@ -1,5 +1,5 @@
 #!/bin/sh
-# Bring the environment (.venv) up to date with uv.lock, with nothing but a Python and pip to start from.
+# Bring the environment (.venv) up to date with uv.lock, from nothing but a Python with pip.
 #
 # uv itself is taken from the PATH if it is recent enough (tool.uv.required-version), else installed
 # into .uv/. pip's and uv's own variables and configuration files (indexes, certificates) are honoured.
@@ -16,8 +16,8 @@ refuse() {
     exit 7 # Exit.ENVIRONMENT
 }
 
-fits() { # Does this uv start, and accept this project's required-version?
-    "$1" --version >/dev/null 2>&1 && ! "$1" python find 2>&1 | grep -q 'Required uv version'
+fits() { # Does this uv start, know tool.uv.required-version, and meet it?
+    "$1" --version >/dev/null 2>&1 && ! "$1" python find 2>&1 | grep -qi 'required.*version'
 }
 
 install_uv() { # Debian's pip may not touch the system's packages but may fill a directory of ours.
@@ -35,10 +35,11 @@ find_uv() {
     fi
     echo "Installing uv into .uv/"
     for python in python3 python3.11 /usr/bin/python3; do
-        "$python" -c '' 2>/dev/null || continue
+        "$python" -c '' 2>/dev/null || continue # a pyenv shim may have nothing behind it
         install_uv "$python" && fits .uv/bin/uv && return
-        rm -rf .uv
+        break
     done
+    rm -rf .uv
     refuse "No uv, and neither 'pip install --target' nor 'python3 -m venv' could install one." \
         "a uv on the PATH, a python3 with pip, or a python3 with ensurepip" \
         "on Debian and Ubuntu: apt install python3-pip (the messages above say what failed)"
@@ -50,8 +51,7 @@ python=$(cat .python-version)
     "No Python $python on this machine: the locked TensorFlow and TFX wheels are built for it." \
     "any Python $python on the PATH" \
     "apt install python3.11 python3-pip (Debian 12), or pyenv install $python"
-if [ -d .venv ]; then
-    exec .uv/bin/uv sync --frozen --extra tfx --quiet
-fi
-echo "Creating .venv: about 3 GB, some minutes the first time"
-exec .uv/bin/uv sync --frozen --extra tfx
+sync() { .uv/bin/uv sync --frozen --extra tfx "$@"; }
+sync --check --quiet >/dev/null 2>&1 && exit # asking is quicker than byte-compiling once more
+[ -d .venv ] || echo "Creating .venv: about 3 GB, some minutes the first time"
+sync

@@ -176,10 +176,9 @@ def test_every_test_states_its_promise() -> None:
 
 
 def test_nothing_knows_the_machine_it_was_made_on() -> None:
-    """No file names a home directory or a package index, and the lock names none but PyPI."""
-    machine = re.compile(
-        r"/(?:home|root|Users)/\w|pythonhosted\.org|pypi\.|(?:index|links) *= *.http"
-    )
+    """No file names this checkout, this home directory or a package index other than PyPI."""
+    here = "|".join(re.escape(f"{path}/") for path in (ROOT, Path.home()) if path.name)
+    machine = re.compile(rf"{here}|pythonhosted\.org|pypi\.|(?:index|links) *= *.http")
     own = [Path(__file__), ROOT / "uv.lock"]
     named = [
         f"{path.relative_to(ROOT)}: {match.group()}"

@@ -19,7 +19,7 @@ def test_the_readme_example_compiles(tmp_path: Path) -> None:
     assert len(blocks) == 1
     (tmp_path / "tips.py").write_text(blocks[0])
     (tmp_path / "tips_module.py").write_text("def run_fn(fn_args): ...\n")
-    command = [LOCKSTEP, "compile", "tips.py", "-o", "tips.yaml"]
+    command = [str(LOCKSTEP), "compile", "tips.py", "-o", "tips.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "exec-pusher" in (tmp_path / "tips.yaml").read_text()
