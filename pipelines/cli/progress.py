@@ -1,9 +1,10 @@
 """How a run looks in a terminal and in a log: its progress, and what came of it."""
 
+import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from ...serving.errors import Exit
 from ..engine.result import RunResult, State, TaskResult
+from ..engine.values import text
 
 _STYLES = {
     State.RUNNING: "cyan",
@@ -83,38 +85,33 @@ class _Board:
 
 def conclude(result: RunResult) -> int:
     """Print what came of a run, and give the exit code of the command."""
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(_summary(result))
+    width = None if sys.stdout.isatty() else 200
+    out = Console(highlight=False, markup=False, soft_wrap=True, width=width)
+    out.print(_table(_summary(result), "task", "state", "seconds", "peak memory"))
     if metrics := list(_metrics(result)):
-        table = Table("task", "metric", "value", box=None, pad_edge=False)
-        for row in metrics:
-            table.add_row(*row)
         out.print()
-        out.print(table)
+        out.print(_table(metrics, "task", "metric", "value"))
     for name, value in result.outputs.parameters.items():
-        out.print(f"output {name}: {value}", markup=False)
-    for failed in (task for task in result.tasks if task.state is State.FAILED):
-        log = f"\n  log: {failed.log}" if failed.log else ""
-        print(f"\nerror: {failed.path}: {failed.message}{log}", file=sys.stderr)  # noqa: T201
-    out.print(f"\n{result.run} {result.state.value.lower()}: {result.directory}", markup=False)
-    return int(result.exit_code or _pushed(result, out))
-
-
-def _summary(result: RunResult) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("task")
-    table.add_column("state")
-    table.add_column("seconds", justify="right")
-    table.add_column("peak memory", justify="right")
+        out.print(f"output {name}: {text(value)}")
     for task in result.tasks:
-        ran = task.tries > 0
-        memory = f"{task.peak_memory / 2**20:.0f} MiB" if ran else ""
-        seconds = f"{task.seconds:.1f}" if ran else ""
-        table.add_row(task.path, _state(task), seconds, memory)
-    return table
+        if task.state is State.FAILED:
+            log = f"\n  log: {task.log}" if task.log else ""
+            print(f"\nerror: {task.path}: {task.message}{log}", file=sys.stderr)  # noqa: T201
+    out.print(f"\n{result.run} {result.state.value.lower()}: {result.directory}")
+    verdict = Exit.OK
+    for line, code in _pushed(result):
+        out.print(line)
+        verdict = max(verdict, code)
+    return int(result.exit_code or verdict)
 
 
-def _metrics(result: RunResult) -> Iterator[tuple[str, str, str]]:
+def _summary(result: RunResult) -> Iterator[tuple[str | Text, ...]]:
+    for task in result.tasks:
+        measured = (f"{task.seconds:.1f}", f"{task.peak_memory / 2**20:.0f} MiB")
+        yield task.path, _state(task), *(measured if task.tries else ("", ""))
+
+
+def _metrics(result: RunResult) -> Iterator[tuple[str, ...]]:
     for task, artifact in _artifacts(result):
         if artifact["type"].get("schemaTitle") == "system.Metrics":
             for key, value in artifact["metadata"].items():
@@ -122,22 +119,29 @@ def _metrics(result: RunResult) -> Iterator[tuple[str, str, str]]:
                     yield task.path, key, f"{value:g}"
 
 
-def _pushed(result: RunResult, out: Console) -> Exit:
-    """Say where the pushed models are, or why there are none."""
-    verdict = Exit.OK
+def _pushed(result: RunResult) -> Iterator[tuple[str, Exit]]:
+    """Say where each pushed model is, or why there is none."""
     for task, artifact in _artifacts(result):
         metadata = artifact["metadata"]
         if metadata.get("tfx_type") != "PushedModel":
             continue
         if metadata.get("pushed"):
-            destination = metadata.get("pushed_destination", artifact["uri"])
-            out.print(f"{task.path} pushed the model to {destination}", markup=False)
-            out.print(f"next: saved_model_cli show --dir {destination} --all", markup=False)
+            version = metadata.get("pushed_destination", artifact["uri"])
+            yield f"{task.path} pushed the model to {version}", Exit.OK
+            yield f"next: saved_model_cli show --dir {shlex.quote(version)} --all", Exit.OK
         else:
             reason = metadata.get("reason") or "no reason is given"
-            out.print(f"{task.path} pushed nothing, not blessed: {reason}", markup=False)
-            verdict = Exit.NOT_BLESSED
-    return verdict
+            yield f"{task.path} pushed nothing, not blessed: {reason}", Exit.NOT_BLESSED
+
+
+def _table(rows: Iterable[tuple[str | Text, ...]], *titles: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        numeric = title in ("seconds", "peak memory", "value")
+        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _artifacts(result: RunResult) -> Iterator[tuple[TaskResult, dict[str, Any]]]:
