@@ -106,13 +106,19 @@ def _check_module_files(tasks: list[Task], root: Path, source: Path) -> None:
         if task.lockstep_component is None:
             continue
         value = task.parameters.get("module_file", {}).get("runtimeValue", {}).get("constant", "")
-        if value.startswith("package:") or "{{" in value or not value or (root / value).is_file():
+        elsewhere = not value or value.startswith("package:") or "{{" in value
+        if elsewhere or _is_module_name(value) or (root / value).is_file():
             continue
         raise DefinitionError(
             given=f"{task.path}: module_file {value!r} is not in the project {root}",
-            allowed="the path of a Python file, relative to the project's root (--project)",
+            allowed="the path of a Python file, relative to the project's root (--project), "
+            "package:NAME/PATH, or the name of an importable module",
             todo=_suggest(value, root, source.resolve()),
         )
+
+
+def _is_module_name(value: str) -> bool:
+    return not value.endswith(".py") and all(part.isidentifier() for part in value.split("."))
 
 
 def _suggest(value: str, root: Path, source: Path) -> str:
