@@ -161,9 +161,9 @@ def test_a_module_file_that_the_project_lacks_is_an_error(
     assert caught.value.todo == says
 
 
-@pytest.mark.parametrize("module", ["model.py", "package:tfx/model.py"])
+@pytest.mark.parametrize("module", ["model.py", "package:tfx/model.py", "tfx.examples.model"])
 def test_a_module_file_of_the_project_or_a_package_is_taken(module: str, tmp_path: Path) -> None:
-    """A path that is there passes; one inside a package is looked up where the step runs."""
+    """A path that is there passes; what is installed is looked up where the step runs."""
     (tmp_path / "model.py").touch()
     (tmp_path / "train.py").write_text(TRAIN.replace("MODULE", module))
     assert compile_pipeline(str(tmp_path / "train.py"), project_root=tmp_path).name == "train"
