@@ -10,6 +10,10 @@ ENTRYPOINT: Final = ("python", "-m", "lockstep.components")
 """The command of every component, followed by the component's name."""
 
 
+WARM: Final = "lockstep.components.executors.warm"
+"""A module that imports what heavy steps need, for a process that is then forked for each."""
+
+
 @dataclass(frozen=True)
 class Component:
     """One component: `module` is declared here, and its executor is `executors.module`."""
@@ -19,6 +23,9 @@ class Component:
     """It reads or changes what its inputs do not show (a bucket, the model store): never cached."""
     cached_with: str | None = None
     """It may be cached only if this parameter comes from a task that has looked outside for it."""
+
+    heavy: bool = True
+    """It imports TensorFlow and TFX, which takes seconds."""
 
 
 COMPONENTS: Final = {
@@ -33,8 +40,8 @@ COMPONENTS: Final = {
     "transform": Component("transformation"),
     "tuner": Component("training"),
     "trainer": Component("training"),
-    "champion": Component("model_store", looks_outside=True),
+    "champion": Component("model_store", looks_outside=True, heavy=False),
     "evaluator": Component("evaluation"),
     "bulk_inferrer": Component("inference"),
-    "pusher": Component("model_store", looks_outside=True),
+    "pusher": Component("model_store", looks_outside=True, heavy=False),
 }

@@ -110,8 +110,8 @@ def _objections(step: Step) -> list[str]:
 
 
 def _is_blessed(blessing: Artifact) -> bool:
-    """TFX's rule: ModelBlessing's `blessed` is 1, InfraBlessing's `blessed` is INFRA_BLESSED."""
-    return blessing.metadata.get("blessed") in (1, "INFRA_BLESSED")
+    """TFX's rule for every blessing."""
+    return blessing.metadata.get("blessed") == 1
 
 
 def _papers(step: Step) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from ..errors import CannotRunHere, RunError
 from ..ir import CompiledPipeline
 from .admit import Program, admit
 from .expression import ExpressionError
-from .launch import Launcher, Processes, Step, Stopped, log_tail
+from .forks import Forks
+from .launch import Launcher, Step, Stopped, log_tail
 from .outputs import collect, imported, prepare
 from .parameters import bind
 from .plan import Container, Dag, Importer, Loop, Plan, Task, plan
@@ -76,7 +77,7 @@ def run(
         root: Where runs are kept, each in `runs/RUN`.
         project: The directory that steps work in: module paths are relative to it.
         jobs: At most so many steps at once; as many as there are processors by default.
-        launcher: Who starts the steps; a fresh process for each by default.
+        launcher: Who starts the steps; forks of warm processes by default.
         listen: Is told of every start and end of a task.
 
     Raises:
@@ -102,10 +103,15 @@ def run(
         record=record,
         project=project.absolute(),
         jobs=jobs or os.cpu_count() or 1,
-        launcher=launcher or Processes(),
+        launcher=launcher or Forks(),
         listen=listen,
     )
-    return execution.run(values)
+    try:
+        for program in programs.values():
+            execution.launcher.expect(program.module, program.arguments)
+        return execution.run(values)
+    finally:
+        execution.launcher.close()
 
 
 @dataclass

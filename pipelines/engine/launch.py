@@ -1,4 +1,4 @@
-"""How one try of a task becomes a process; warm, forked processes are to take this place."""
+"""How one try of a task becomes a process."""
 
 import os
 import signal
@@ -50,12 +50,20 @@ class Stopped(Exception):
 class Launcher(Protocol):
     """Whoever starts steps; `run` is called from several threads at once."""
 
+    def expect(self, module: str, arguments: tuple[str, ...]) -> None:
+        """Get ready for a step that will come."""
+        ...
+
     def run(self, step: Step) -> Ended:
         """Run a step to its end; raises `Stopped` once `stop` has been called."""
         ...
 
     def stop(self, grace: float) -> None:
         """End every running step: ask first, and after `grace` seconds insist."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything, once no step runs any more."""
         ...
 
 
@@ -66,6 +74,9 @@ class Processes:
     _running: set[int] = field(default_factory=set[int])
     _stopped: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def expect(self, module: str, arguments: tuple[str, ...]) -> None:
+        """Nothing to get ready."""
 
     def run(self, step: Step) -> Ended:
         """Run a step to its end; what it prints goes to its log."""
@@ -109,6 +120,9 @@ class Processes:
             clock = threading.Timer(grace, self.stop, (0,))
             clock.daemon = True
             clock.start()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
 
     def _expire(self, pid: int, late: threading.Event) -> None:
         with self._lock:
