@@ -4,6 +4,7 @@ The messages are `ml_pipelines.ExecutorInput` and `ExecutorOutput` of KFP's pipe
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -88,7 +89,9 @@ def parse(component: str, executor_input: str) -> Step:
         return Step(
             component=component,
             parameters={
-                k: _whole(_fill(v, raw)) for k, v in raw.items() if not k.startswith("pipelinechannel--")
+                k: _whole(_fill(v, raw))
+                for k, v in raw.items()
+                if not k.startswith("pipelinechannel--")
             },
             inputs={k: a for k, v in inputs.get("artifacts", {}).items() if (a := _artifact(v))},
             outputs={k: a for k, v in outputs.get("artifacts", {}).items() if (a := _artifact(v))},
@@ -106,16 +109,24 @@ def parse(component: str, executor_input: str) -> Step:
 
 
 def write(step: Step, results: Results) -> None:
-    """Write the ExecutorOutput, whole or not at all, and every output parameter's own file."""
+    """Write the ExecutorOutput, whole or not at all, and every output parameter's own file.
+
+    Metadata that is no finite number (the AUC of one class) is left out: JSON has no word for it.
+    """
     for name, value in results.parameters.items():
         text = value if isinstance(value, str) else json.dumps(value)
         _write_text(step.output_parameters[name], text)
     artifacts = {
-        key: {"artifacts": [{"name": a.name, "uri": a.uri, "metadata": results.metadata.get(key, {})}]}
+        key: {"artifacts": [{"name": a.name, "uri": a.uri, "metadata": _finite(results, key)}]}
         for key, a in step.outputs.items()
     }
     message = {"artifacts": artifacts, "parameterValues": results.parameters}
-    _write_text(step.output_file, json.dumps(message))
+    _write_text(step.output_file, json.dumps(message, allow_nan=False))
+
+
+def _finite(results: Results, key: str) -> Metadata:
+    metadata = results.metadata.get(key, {}).items()
+    return {k: v for k, v in metadata if not isinstance(v, float) or math.isfinite(v)}
 
 
 def _write_text(name: str, text: str) -> None:
