@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -95,23 +95,20 @@ def run(
             allowed="the directory that module paths start from",
             todo="correct --project",
         )
-    record = Record.create(root, planned.name)
-    (record.directory / "pipeline.yaml").write_text(text, encoding="utf-8")
-    execution = _Execution(
-        plan=planned,
-        programs=programs,
-        record=record,
-        project=project.absolute(),
-        jobs=jobs or os.cpu_count() or 1,
-        launcher=launcher or Forks(),
-        listen=listen,
-    )
-    try:
+    with _room_under(root), closing(launcher or Forks()) as launcher:
+        record = Record.create(root, planned.name, text)
         for program in programs.values():
-            execution.launcher.expect(program.module, program.arguments)
+            launcher.expect(program.module, program.arguments)
+        execution = _Execution(
+            plan=planned,
+            programs=programs,
+            record=record,
+            project=project.absolute(),
+            jobs=jobs or os.cpu_count() or 1,
+            launcher=launcher,
+            listen=listen,
+        )
         return execution.run(values)
-    finally:
-        execution.launcher.close()
 
 
 @dataclass
@@ -137,8 +134,10 @@ class _Execution:
             "started": self.started,
         }
         self.record.write_run({"state": State.RUNNING.value, **about})
+        self.slots = asyncio.Semaphore(self.jobs)
+        everything = self.dag(self.plan.root, Inputs(parameters), "")
         with ThreadPoolExecutor(1) as scheduler, ThreadPoolExecutor(self.jobs) as self.pool:
-            outcome = self.wait(scheduler.submit(asyncio.run, self.root(parameters)))
+            outcome = self.wait(scheduler.submit(asyncio.run, everything))
         ended = {"ended": time.time(), "outputs": asdict(outcome.outputs)}
         self.record.write_run({"state": outcome.state.value, **about, **ended})
         failed = (result.exit_code for result in self.results if result.state is State.FAILED)
@@ -167,12 +166,13 @@ class _Execution:
         self.stopping.set()
         self.launcher.stop(grace)
 
-    async def root(self, parameters: Json) -> Outcome:
-        self.slots = asyncio.Semaphore(self.jobs)
+    async def all(self, running: "Iterable[asyncio.Task[Outcome]]") -> list[Outcome]:
+        """Wait for several tasks; an error of the engine's own stops the run, then comes out."""
         try:
-            return await self.dag(self.plan.root, Inputs(parameters), "")
+            return await asyncio.gather(*running)
         except BaseException:
             self.stop(GRACE)
+            await asyncio.gather(*running, return_exceptions=True)
             raise
 
     async def dag(self, dag: Dag, inputs: Inputs, at: str) -> Outcome:
@@ -181,7 +181,7 @@ class _Execution:
         for task in dag.tasks:
             upstream = {name: running[name] for name in task.after}
             running[task.name] = asyncio.ensure_future(self.task(task, upstream, inputs, at))
-        ended = await asyncio.gather(*running.values())
+        ended = await self.all(running.values())
         outcomes = dict(zip(running, ended, strict=True))
         return replace(_worst(ended), outputs=dag_outputs(dag, outcomes))
 
@@ -219,7 +219,7 @@ class _Execution:
                     return self.end(at, State.FAILED, str(error))
 
         items = enumerate(loop_items(task, loop, inputs))
-        outcomes = await asyncio.gather(*(iterate(number, item) for number, item in items))
+        outcomes = await self.all([asyncio.ensure_future(iterate(*item)) for item in items])
         done = [outcome.outputs for outcome in outcomes if outcome.state is State.SUCCEEDED]
         return replace(_worst(outcomes), outputs=collected(task, done))
 
@@ -341,6 +341,21 @@ def _worst(outcomes: Iterable[Outcome]) -> Outcome:
         if state in ended:
             return Outcome(state, message=ended[state].message)
     return Outcome(State.SUCCEEDED)
+
+
+@contextmanager
+def _room_under(root: Path) -> Generator[None]:
+    """Say of a full disk where it is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise CannotRunHere(
+            given=f"no space is left on the disk of {root.absolute()}",
+            allowed="a disk that holds every artifact of the run",
+            todo="free some space there, or choose another disk with --root",
+        ) from error
 
 
 @contextmanager

@@ -32,13 +32,14 @@ class Record:
     run: str
 
     @classmethod
-    def create(cls, root: Path, pipeline: str) -> "Record":
-        """Make the directory of a new run; its name sorts by time."""
+    def create(cls, root: Path, pipeline: str, text: str) -> "Record":
+        """Make the directory of a new run of a compiled file; its name sorts by time."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", pipeline)
         run = f"{name}-{stamp}-{secrets.token_hex(3)}"
         directory = root.absolute() / "runs" / run
         directory.mkdir(parents=True)
+        (directory / "pipeline.yaml").write_text(text, encoding="utf-8")
         return cls(directory, run)
 
     def task(self, path: str) -> Path:

@@ -1,6 +1,6 @@
 # pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportInvalidTypeForm=false
-# mypy: disable-error-code="type-arg, valid-type, no-any-return, arg-type, attr-defined, call-arg"
+# mypy: ignore-errors
 # ruff: noqa: UP006, UP035, UP045, RUF100, RUF013, SIM115, B006, F821, T201 - kfp reads these types; steps print
 """Pipelines with every construct of kfp that the engine honours; compiled and run by the tests."""
 

@@ -349,14 +349,18 @@ def test_nothing_is_written_before_everything_is_checked(tmp_path: Path) -> None
     assert not (tmp_path / "root").exists()
 
 
-def test_an_error_of_the_engines_own_stops_the_run(tmp_path: Path) -> None:
-    """A full disk under the run directory is no failed task: it comes out as it is."""
+def test_an_error_of_the_engines_own_stops_the_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk under the run directory is no failed task: it ends the run, once told."""
 
     def behave(path: str, content: ir.Json) -> int:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
-        execute(pipeline({"a": {}, "b": after("a")}), tmp_path, behave)
+    tasks = {"a": {}, "b": after("a"), "c": {}, "loop": dict(LOOP)}
+    with pytest.raises(CannotRunHere, match=f"no space is left on the disk of {tmp_path}"):
+        execute(pipeline(tasks, body=BODY), tmp_path, behave)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_engine_adds_little_to_each_task(tmp_path: Path) -> None:
