@@ -1,4 +1,4 @@
-"""The one entrypoint of every component: `python -m lockstep.components NAME --executor_input JSON`."""
+"""The one entrypoint: `python -m lockstep.components NAME --executor_input JSON`."""
 
 import errno
 import os
@@ -62,7 +62,9 @@ def execute(name: str, executor_input: str) -> None:
 def _explain(name: str, error: Exception) -> LockstepError:
     """Turn what a step stumbled over into an error that says what to do."""
     for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC or "No space left" in str(cause):
+        if (isinstance(cause, OSError) and cause.errno == errno.ENOSPC) or "No space left" in str(
+            cause
+        ):
             return DiskFull(
                 given=f"no space left on the device while {name} wrote its outputs",
                 allowed="enough room for every output of the run",
@@ -91,9 +93,15 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _where(error: BaseException) -> str:
     """Name the last line of the user's own project that the error passed through."""
     project = os.getcwd() + os.sep
-    frames = [f for cause in _causes(error) for f in traceback.extract_tb(cause.__traceback__)]
-    mine = [f for f in frames if f.filename.startswith(project) and "site-packages" not in f.filename]
-    return f" (at {mine[-1].filename[len(project) :]}:{mine[-1].lineno})" if mine else ""
+    places = [
+        (frame.f_code.co_filename.removeprefix(project), line)
+        for cause in _causes(error)
+        for frame, line in traceback.walk_tb(cause.__traceback__)
+        if frame.f_code.co_filename.startswith(project)
+        and "site-packages" not in frame.f_code.co_filename
+        and not frame.f_globals.get("__name__", "").startswith("lockstep.")
+    ]
+    return " (at {}:{})".format(*places[-1]) if places else ""
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 DEFAULT_IMAGE: Final = "lockstep/runtime:0.1.0"
-"""The runtime image that declarations name; `lockstep compile --image` puts another in its place."""
+"""The runtime image that declarations name; `lockstep compile --image` puts another there."""
 
 ENTRYPOINT: Final = ("python", "-m", "lockstep.components")
 """The command of every component, followed by the component's name."""

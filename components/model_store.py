@@ -1,6 +1,6 @@
 """Declarations of the steps that talk to the model store: champion and pusher."""
 
-from typing import Any, Dict, List, Optional  # kfp reads these notations only
+from typing import Any, Dict, Optional  # kfp reads these notations only
 
 from kfp import dsl
 from kfp.dsl import Artifact, Input, Model, Output, OutputPath

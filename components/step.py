@@ -102,7 +102,7 @@ def parse(component: str, executor_input: str) -> Step:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadArgument(
-            given=f"--executor_input is not an ExecutorInput: {error!r} in {executor_input[:200]!r}",
+            given=f"--executor_input is no ExecutorInput: {error!r} in {executor_input[:200]!r}",
             allowed="the JSON that KFP puts in place of {{$}}",
             todo="run the component in a pipeline: lockstep run FILE",
         ) from error

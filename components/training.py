@@ -1,6 +1,6 @@
 """Declarations of the steps that train: tuner and trainer."""
 
-from typing import Any, Dict, List, Optional  # kfp reads these notations only
+from typing import Any, Dict, Optional  # kfp reads these notations only
 
 from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output

@@ -1,1 +1,1 @@
-"""What the components do: each function runs inside its step's process, and imports what it needs."""
+"""What the components do: each function runs in its step's own process."""

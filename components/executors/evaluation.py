@@ -94,7 +94,9 @@ def _failures(evaluation: str) -> list[Failure]:
         for f in record.failures
     ]
     missing = [
-        Failure(str(s.single_slice_key or s.cross_slice_key), "(every metric)", "missing", "present")
+        Failure(
+            str(s.single_slice_key or s.cross_slice_key), "(every metric)", "missing", "present"
+        )
         for s in result.missing_slices
     ]
     return failures + missing
@@ -124,12 +126,14 @@ def _threshold(threshold: Any) -> str:
         if change.HasField(kind):
             higher = change.direction == tfma.MetricDirection.HIGHER_IS_BETTER
             sign = "more" if higher else "less"
-            parts.append(f"{sign} than the baseline's plus {getattr(change, kind).value:g} ({kind})")
+            parts.append(
+                f"{sign} than the baseline's plus {getattr(change, kind).value:g} ({kind})"
+            )
     return " and ".join(parts) or " ".join(str(threshold).split())
 
 
 def _roc_curve(evaluation: str) -> Metadata:
-    """Give KFP's `confidenceMetrics` from the first plot over all examples that has a confusion matrix."""
+    """Give KFP's `confidenceMetrics` from the confusion matrices of a plot over all examples."""
     for record in tfma.load_plots(evaluation):
         if record.slice_key.single_slice_keys:
             continue

@@ -93,7 +93,7 @@ def _look(component: BaseComponent) -> tuple[int, int | None, str]:
     try:
         processor = _processor(component)
         span, version = processor.resolve_span_and_version()
-        return span, version, processor.get_input_fingerprint(span, version)
+        return span, version, processor.get_input_fingerprint(span, version) or ""
     except (ValueError, RuntimeError) as error:
         raise BadData(
             given=f"in {base}: {error}",
@@ -112,16 +112,16 @@ def _resolve(step: Step, component: BaseComponent) -> tuple[int, int | None, str
     return span, None if version == _NO_VERSION else version, step.parameters["fingerprint"]
 
 
-def _input_config(component: BaseComponent) -> example_gen_pb2.Input:
-    return proto_utils.json_to_proto(
-        component.spec.exec_properties["input_config"], example_gen_pb2.Input()
-    )
+def _input_config(component: BaseComponent) -> Any:
+    message = example_gen_pb2.Input()  # pyright: ignore[reportAttributeAccessIssue]  # protobuf makes it at import
+    return proto_utils.json_to_proto(component.spec.exec_properties["input_config"], message)
 
 
 def _processor(component: BaseComponent) -> input_processor.FileBasedInputProcessor:
     properties, ranges = component.spec.exec_properties, None
     if text := properties.get("range_config"):
-        ranges = proto_utils.json_to_proto(text, range_config_pb2.RangeConfig())
+        message = range_config_pb2.RangeConfig()  # pyright: ignore[reportAttributeAccessIssue]  # protobuf makes it at import
+        ranges = proto_utils.json_to_proto(text, message)
     return input_processor.FileBasedInputProcessor(
         properties["input_base"], _input_config(component).splits, ranges
     )
@@ -212,5 +212,3 @@ def _listing(directory: str, most: int = 8) -> str:
         return directory
     names = sorted(os.listdir(directory))
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "") or "nothing"
-
-

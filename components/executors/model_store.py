@@ -96,7 +96,7 @@ def _model(step: Step) -> Path:
 
 
 def _objections(step: Step) -> list[str]:
-    """Collect why the model must not be pushed; a blessing that is not connected does not object."""
+    """Collect why the model must not be pushed; what is not connected does not object."""
     kinds = {
         "model_blessing": "evaluation",
         "infra_blessing": "infra validation",

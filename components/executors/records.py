@@ -8,7 +8,7 @@ import gzip
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 
 def read(directory: Path) -> Iterator[bytes]:
@@ -33,7 +33,7 @@ def count(directory: Path) -> int:
     return sum(1 for _ in read(directory)) if directory.is_dir() else 0
 
 
-def _open(file: Path) -> IO[bytes]:
+def _open(file: Path) -> BinaryIO:
     with file.open("rb") as stream:
         zipped = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(file, "rb") if zipped else file.open("rb")
+    return cast("BinaryIO", gzip.open(file, "rb")) if zipped else file.open("rb")

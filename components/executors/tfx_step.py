@@ -109,8 +109,8 @@ def _empty(step: Step, key: str, tfx_type: type[types.Artifact]) -> types.Artifa
 
 
 def _to_proto(name: str, value: Any, spec: Any) -> Any:
-    expected = spec.PARAMETERS[name].type if name in spec.PARAMETERS else None
-    if not (isinstance(expected, type) and issubclass(expected, Message)):
+    expected: Any = spec.PARAMETERS[name].type if name in spec.PARAMETERS else None
+    if not inspect.isclass(expected) or Message not in expected.__mro__:
         return value
     try:
         return json_format.ParseDict(value, expected())
@@ -128,13 +128,13 @@ def _executor(
 ) -> BaseExecutor:
     spec = component.executor_spec
     assert isinstance(spec, ExecutorClassSpec), "every TFX component here has an executor class"
-    where = {"tmp_dir": scratch, "unique_id": "step"}
+    where: dict[str, Any] = {"tmp_dir": scratch, "unique_id": "step"}
     if not issubclass(spec.executor_class, BaseBeamExecutor):
         return spec.executor_class(spec.executor_class.Context(**where))
     if beam_pipeline_args:
         sys.argv = sys.argv[:1]  # TFX hands the process's own arguments to absl's flags
         return spec.executor_class(
-            BaseBeamExecutor.Context(beam_pipeline_args=beam_pipeline_args, **where)
+            BaseBeamExecutor.Context(beam_pipeline_args=[*beam_pipeline_args], **where)
         )
     return spec.executor_class(
         BaseBeamExecutor.Context(make_beam_pipeline_fn=_in_memory_pipeline, **where)

@@ -9,14 +9,16 @@ from tfx.components.trainer.component import Trainer
 from tfx.components.tuner.component import Tuner
 
 from ..step import Metadata, Results, Step
-from . import tfx_step, user_module
+from . import keras_export, tfx_step, user_module
 
 
 def tuner(step: Step) -> Results:
     """Search hyperparameters with TFX's Tuner; show the best trial."""
     module = user_module.find(step, "tuner_fn")
     results = tfx_step.run(step, tfx_step.construct(step, Tuner, **module))
-    trials = json.loads((Path(step.outputs["tuner_results"].path) / "tuner_results.json").read_text())
+    trials = json.loads(
+        (Path(step.outputs["tuner_results"].path) / "tuner_results.json").read_text()
+    )
     results.metadata["tuner_results"]["trials"] = len(trials)
     best: dict[str, Any] = trials[0] if trials else {}
     results.metadata["metrics"] = {k: v for k, v in best.items() if _is_metric(v)}
@@ -27,6 +29,7 @@ def tuner(step: Step) -> Results:
 def trainer(step: Step) -> Results:
     """Train with TFX's Trainer; show the last value of every scalar in its logs."""
     module = user_module.find(step, "run_fn")
+    keras_export.make_servable()
     results = tfx_step.run(step, tfx_step.construct(step, Trainer, **module))
     results.metadata["metrics"] = _last_scalars(Path(step.outputs["model_run"].path))
     step.output("metrics")
@@ -45,7 +48,7 @@ def _last_scalars(logs: Path) -> Metadata:
             for value in event.summary.value:
                 if value.HasField("tensor") and value.tensor.dtype == tf.float32.as_datatype_enum:
                     scalar = tf.make_ndarray(value.tensor)
-                    if scalar.ndim == 0 and _is_metric(float(scalar)):
+                    if scalar.ndim == 0 and _is_metric(float(scalar)) and "_vs_" not in value.tag:
                         last[f"{run}/{value.tag}".removeprefix("./")] = float(scalar)
     return last
 

@@ -23,5 +23,3 @@ def transform(step: Step) -> Results:
     files = {"after transform": statistics} if statistics.exists() else {}
     pages.write_statistics(step.output_as_file("html"), files)
     return results
-
-

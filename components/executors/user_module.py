@@ -58,7 +58,9 @@ def _load(arguments: dict[str, Any], function: str) -> Callable[..., Any]:
         raise BadModule(
             given=f"{name} has no function {function!r}",
             allowed=f"a module with `def {function}(...)` at its top level, as in TFX",
-            todo=f"did you mean {close[0]!r}? rename it to {function!r}" if close else f"add {function!r}",
+            todo=f"did you mean {close[0]!r}? rename it to {function!r}"
+            if close
+            else f"add {function!r}",
         ) from error
     except Exception as error:
         raise _broken(name, error) from error

@@ -53,7 +53,7 @@ def import_schema_gen(step: Step) -> Results:
         raise BadData(
             given=f"schema_file {name!r}: there is no file {path}",
             allowed="a schema.pbtxt: relative to the project, package:NAME/PATH, or a URL",
-            todo="write one: run schema_gen once, review its schema.pbtxt and keep it with the code",
+            todo="run schema_gen once, review its schema.pbtxt and keep it with the code",
         )
     return tfx_step.run(step, tfx_step.construct(step, ImportSchemaGen, schema_file=path))
 
@@ -83,7 +83,8 @@ def example_validator(step: Step) -> Results:
 
 def _anomalies(file: Path) -> dict[str, tuple[str, str]]:
     """Read an Anomalies message: feature -> what is wrong, in short and at length."""
-    message = anomalies_pb2.Anomalies.FromString(file.read_bytes())
+    message = anomalies_pb2.Anomalies()  # pyright: ignore[reportAttributeAccessIssue]  # protobuf makes it at import
+    message.ParseFromString(file.read_bytes())
     found = {
         (info.path.step and ".".join(info.path.step)) or name: (
             info.short_description,

@@ -3,14 +3,21 @@
 Importing is all it may do: a process that has run a TensorFlow operation cannot be forked.
 """
 
-# ruff: noqa: F401
+from importlib import import_module
+from typing import Final
 
-import apache_beam.runners.portability.fn_api_runner
-import tensorflow_model_analysis
-import tensorflow_transform
-import tfx.components.bulk_inferrer.component
-import tfx.components.example_gen.csv_example_gen.component
-import tfx.components.example_gen.custom_executors.parquet_executor
-import tfx.components.example_gen.import_example_gen.component
+_MODULES: Final = (
+    "apache_beam.runners.portability.fn_api_runner",
+    "tfx.components.example_gen.csv_example_gen.component",
+    "tfx.components.example_gen.custom_executors.parquet_executor",
+    "tfx.components.example_gen.import_example_gen.component",
+    ".ingestion",
+    ".validation",
+    ".transformation",
+    ".training",
+    ".evaluation",
+    ".inference",
+)
 
-from . import evaluation, inference, ingestion, training, transformation, validation
+for _module in _MODULES:
+    import_module(_module, __package__)

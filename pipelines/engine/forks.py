@@ -25,7 +25,7 @@ _TEMPLATES: Final = {ENTRYPOINT[-1]: (WARM, {}), _KFP_MAIN: ("kfp.dsl", {"_KFP_R
 
 @dataclass
 class Forks:
-    """A fork of a warm template for each step that has heavy imports, a fresh process for others."""
+    """A fork of a warm template for each step with heavy imports, a fresh process for others."""
 
     cold: Launcher = field(default_factory=Processes)
     _templates: dict[str, "Template"] = field(default_factory=dict[str, "Template"])

@@ -1,16 +1,13 @@
 """A process that has imported what steps need, and forks itself for each of them.
 
-    python -m lockstep.pipelines.engine.template SOCKET MODULE...
+Started as `python -m lockstep.pipelines.engine.template SOCKET MODULE...`.
 
 It imports the MODULEs and nothing more: it never runs a TensorFlow operation and never starts a
 thread, since a fork of a process that has done either hangs. It reads requests, a line of JSON each,
 from the inherited SOCKET, and answers on it; when the other end closes, it ends all its children
-and itself.
-
-    {"start": ID, "module": ..., "arguments": [...], "environment": {...}, "directory": ..., "log": ...}
-    {"signal": NUMBER, "id": ID}
-    -> {"ready": CPU_SECONDS}
-    -> {"ended": ID, "status": WAIT_STATUS, "memory": BYTES, "cpu": SECONDS}
+and itself. Requests are `{"start": ID, "module", "arguments", "environment", "directory", "log"}`
+and `{"signal": NUMBER, "id": ID}`; answers `{"ready": CPU_SECONDS}` and
+`{"ended": ID, "status": WAIT_STATUS, "memory": BYTES, "cpu": SECONDS}`.
 """
 
 import ctypes
@@ -54,27 +51,33 @@ def _serve(channel: socket.socket) -> None:
                 waiter.unregister(ready)
                 _reap(channel, *children.pop(ready))
                 os.close(ready)
-                continue
-            received = channel.recv(1 << 16)
-            if not received:
+            elif received := channel.recv(1 << 16):
+                *lines, unread = (unread + received).split(b"\n")
+                for request in map(json.loads, lines):
+                    if pid := _answer(request, channel, children):
+                        pidfd = os.pidfd_open(pid)
+                        children[pidfd] = (request["start"], pid)
+                        waiter.register(pidfd, select.POLLIN)
+            else:
                 for _, pid in children.values():
                     _kill(pid, signal.SIGKILL)
                 return
-            *lines, unread = (unread + received).split(b"\n")
-            for line in lines:
-                request = json.loads(line)
-                if "signal" in request:
-                    for number, pid in children.values():
-                        if number == request["id"]:
-                            _kill(pid, request["signal"])
-                    continue
-                pid = os.fork()
-                if pid == 0:
-                    channel.close()
-                    _run(request)
-                pidfd = os.pidfd_open(pid)
-                children[pidfd] = (request["start"], pid)
-                waiter.register(pidfd, select.POLLIN)
+
+
+def _answer(
+    request: dict[str, Any], channel: socket.socket, children: dict[int, tuple[int, int]]
+) -> int:
+    """Signal a child, or fork a new one: its pid."""
+    if "signal" in request:
+        for number, pid in children.values():
+            if number == request["id"]:
+                _kill(pid, request["signal"])
+        return 0
+    pid = os.fork()
+    if pid == 0:
+        channel.close()
+        _run(request)
+    return pid
 
 
 def _reap(channel: socket.socket, number: int, pid: int) -> None:
@@ -111,7 +114,7 @@ def _run(request: dict[str, Any]) -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001  # whatever it is, the child must end here
+    except BaseException:  # whatever it is, the child must end here
         traceback.print_exc()
     finally:
         with suppress(OSError, ValueError):

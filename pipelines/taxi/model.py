@@ -69,7 +69,7 @@ def run_fn(fn_args: FnArgs) -> None:
         validation_data=_examples(fn_args.eval_files, fn_args, transformed),
         validation_steps=fn_args.eval_steps,
         callbacks=[keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False)],
-        verbose=2,
+        verbose=2,  # pyright: ignore[reportArgumentType]  # Keras takes an int as well
     )
     _save(model, transformed, fn_args.serving_model_dir)
 
@@ -80,14 +80,18 @@ def build_model(learning_rate: float) -> keras.Model:
     inputs: Tensors = {name: keras.Input((1,), name=_xf(name)) for name in NUMBERS}
     inputs |= {name: keras.Input((1,), name=_xf(name), dtype="int64") for name in sizes}
     embedded = [
-        keras.layers.Flatten()(keras.layers.Embedding(size, 8 if size > BUCKETS else 4)(inputs[name]))
+        keras.layers.Flatten()(
+            keras.layers.Embedding(size, 8 if size > BUCKETS else 4)(inputs[name])
+        )
         for name, size in sizes.items()
     ]
     features = keras.layers.concatenate([*embedded, *(inputs[name] for name in NUMBERS)])
     hidden = keras.layers.Dense(64, activation="relu")(features)
     hidden = keras.layers.Dropout(0.2)(hidden)
     hidden = keras.layers.Dense(32, activation="relu")(hidden)
-    model = keras.Model({i.name: i for i in inputs.values()}, keras.layers.Dense(1, activation="sigmoid")(hidden))
+    model = keras.Model(
+        {i.name: i for i in inputs.values()}, keras.layers.Dense(1, activation="sigmoid")(hidden)
+    )
     model.compile(
         keras.optimizers.Adam(learning_rate),
         loss="binary_crossentropy",
@@ -111,10 +115,12 @@ def _save(model: keras.Model, transformed: tft.TFTransformOutput, directory: str
     """
     with_label = transformed.raw_feature_spec()
     raw_spec = {name: spec for name, spec in with_label.items() if name != TIPS}
-    model.transform = transformed.transform_features_layer()
+    saved = tf.Module()
+    saved.transform = transformed.transform_features_layer()
+    saved.model_variables = [v.value for v in model.variables]
 
     def predict(raw: Tensors) -> Tensors:
-        ready = model.transform(raw)
+        ready = saved.transform(raw)
         return {"probability": model({name: ready[name] for name in model.input}, training=False)}
 
     by_name = {n: tf.TensorSpec([None], spec.dtype, name=n) for n, spec in raw_spec.items()}
@@ -131,10 +137,11 @@ def _save(model: keras.Model, transformed: tft.TFTransformOutput, directory: str
 
     @tf.function(input_signature=[by_example])
     def transform_features(examples: Any) -> Tensors:
-        return model.transform(tf.io.parse_example(examples, with_label))
+        return saved.transform(tf.io.parse_example(examples, with_label))
 
     signatures = {f.__name__: f for f in (serving_default, serving_examples, transform_features)}
-    tf.saved_model.save(model, directory, signatures=signatures)
+    # Saved as itself, a Keras 3 model restores copies of its variables, and TF Serving misses them.
+    tf.saved_model.save(saved, directory, signatures=signatures)
 
 
 def _xf(name: str) -> str:
@@ -145,7 +152,7 @@ def _as_specified(column: Any, spec: Any) -> Any:
     """Make a (batch, 1) column sparse if the schema allows its values to be missing."""
     if isinstance(spec, tf.io.FixedLenFeature):
         return column
-    is_there = column != "" if column.dtype == tf.string else column == column  # noqa: PLR0124  # NaN
+    is_there = column != "" if column.dtype == tf.string else column == column  # NaN
     where = tf.where(is_there)
     return tf.SparseTensor(where, tf.gather_nd(column, where), tf.shape(column, tf.int64))
 

@@ -1,9 +1,10 @@
 """The taxi pipeline: from a CSV file to a pushed SavedModel.
 
-    lockstep run pipelines/taxi/pipeline.py --param model_store=.lockstep/models
+lockstep run pipelines/taxi/pipeline.py --param model_store=.lockstep/models
 """
 
 from kfp import dsl
+
 from lockstep.components import (
     champion,
     csv_example_gen,
