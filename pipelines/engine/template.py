@@ -3,11 +3,14 @@
 Started as `python -m lockstep.pipelines.engine.template SOCKET MODULE...`.
 
 It imports the MODULEs and nothing more: it never runs a TensorFlow operation and never starts a
-thread, since a fork of a process that has done either hangs. It reads requests, a line of JSON each,
-from the inherited SOCKET, and answers on it; when the other end closes, it ends all its children
-and itself. Requests are `{"start": ID, "module", "arguments", "environment", "directory", "log"}`
-and `{"signal": NUMBER, "id": ID}`; answers `{"ready": CPU_SECONDS}` and
-`{"ended": ID, "status": WAIT_STATUS, "memory": BYTES, "cpu": SECONDS}`.
+thread, since a fork of a process that has done either hangs. It reads requests, a line of JSON
+each, from the inherited SOCKET, and answers on it; when the other end closes, it ends all its
+children and itself.
+
+    {"start": ID, "module": M, "arguments": [...], "environment": {...}, "directory": D, "log": L}
+    {"signal": NUMBER, "id": ID}
+    -> {"ready": CPU_SECONDS}
+    -> {"ended": ID, "status": WAIT_STATUS, "memory": BYTES, "cpu": SECONDS}
 """
 
 import ctypes
