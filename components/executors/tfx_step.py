@@ -109,16 +109,17 @@ def _empty(step: Step, key: str, tfx_type: type[types.Artifact]) -> types.Artifa
 
 
 def _to_proto(name: str, value: Any, spec: Any) -> Any:
-    expected: Any = spec.PARAMETERS[name].type if name in spec.PARAMETERS else None
-    if not inspect.isclass(expected) or Message not in expected.__mro__:
+    kind = spec.PARAMETERS[name].type if name in spec.PARAMETERS else None
+    if not (isinstance(kind, type) and issubclass(kind, Message)):
         return value
+    message: Any = kind()
     try:
-        return json_format.ParseDict(value, expected())
+        return json_format.ParseDict(value, message)
     except json_format.ParseError as error:
         raise BadArgument(
             given=f"{name}: {error}",
-            allowed=f"the fields of {expected.DESCRIPTOR.full_name}: "
-            + ", ".join(f.name for f in expected.DESCRIPTOR.fields),
+            allowed=f"the fields of {message.DESCRIPTOR.full_name}: "
+            + ", ".join(f.name for f in message.DESCRIPTOR.fields),
             todo="mend the dict in the pipeline's definition",
         ) from error
 

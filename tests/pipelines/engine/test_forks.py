@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from lockstep.components.catalogue import WARM
 from lockstep.pipelines.engine.forks import Forks, Template
 from lockstep.pipelines.engine.launch import Step, Stopped
