@@ -1,1 +1,1 @@
-"""lockstep: TFX components on Kubeflow Pipelines and TF Serving, in step with the applications that call them."""
+"""TFX components on Kubeflow Pipelines and TF Serving, in step with the applications on top."""
