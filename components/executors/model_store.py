@@ -66,14 +66,11 @@ def _champion_of(store: ModelStore, alias: str) -> Version | None:
 
 def _base_directory(step: Step) -> str:
     destination: dict[str, Any] = step.parameters["push_destination"]
-    filesystem = destination.get("filesystem", {})
-    base = filesystem.get("base_directory") or filesystem.get("baseDirectory")
-    unknown = destination.keys() - {"filesystem"} | filesystem.keys() - {
-        "base_directory",
-        "baseDirectory",
-        "versioning",
-    }
-    if not isinstance(base, str) or unknown:
+    filesystem = destination.get("filesystem")
+    known: dict[str, Any] = filesystem if isinstance(filesystem, dict) else {}
+    base = known.get("base_directory") or known.get("baseDirectory")
+    fields = {"base_directory", "baseDirectory", "versioning"}
+    if not isinstance(base, str) or destination.keys() - {"filesystem"} or known.keys() - fields:
         raise BadArgument(
             given=f"push_destination {destination}",
             allowed='{"filesystem": {"base_directory": "BASE/MODEL"}}',

