@@ -32,7 +32,6 @@ from .parameters import bind
 from .plan import Container, Dag, Importer, Loop, Plan, Task, plan
 from .record import Record
 from .resolve import (
-    Inputs,
     Outcome,
     Placeholders,
     Scope,
@@ -44,7 +43,7 @@ from .resolve import (
     resolve,
     with_item,
 )
-from .result import RunResult, State, TaskResult
+from .result import RunResult, State, TaskResult, Values
 from .values import Json
 
 GRACE: Final = 5.0
@@ -135,7 +134,7 @@ class _Execution:
         }
         self.record.write_run({"state": State.RUNNING.value, **about})
         self.slots = asyncio.Semaphore(self.jobs)
-        everything = self.dag(self.plan.root, Inputs(parameters), "")
+        everything = self.dag(self.plan.root, Values(parameters), "")
         with ThreadPoolExecutor(1) as scheduler, ThreadPoolExecutor(self.jobs) as self.pool:
             outcome = self.wait(scheduler.submit(asyncio.run, everything))
         ended = {"ended": time.time(), "outputs": asdict(outcome.outputs)}
@@ -175,7 +174,7 @@ class _Execution:
             await asyncio.gather(*running, return_exceptions=True)
             raise
 
-    async def dag(self, dag: Dag, inputs: Inputs, at: str) -> Outcome:
+    async def dag(self, dag: Dag, inputs: Values, at: str) -> Outcome:
         """Start every task of a DAG; each waits for those before it."""
         running: dict[str, asyncio.Task[Outcome]] = {}
         for task in dag.tasks:
@@ -186,7 +185,7 @@ class _Execution:
         return replace(_worst(ended), outputs=dag_outputs(dag, outcomes))
 
     async def task(
-        self, task: Task, upstream: Mapping[str, asyncio.Task[Outcome]], inputs: Inputs, at: str
+        self, task: Task, upstream: Mapping[str, asyncio.Task[Outcome]], inputs: Values, at: str
     ) -> Outcome:
         """Run one task when its time has come: or skip it, or go through its loop."""
         path = f"{at}{task.name}"
@@ -206,7 +205,7 @@ class _Execution:
         except (RunError, ExpressionError) as error:
             return self.end(path, State.FAILED, str(error))
 
-    async def loop(self, task: Task, loop: Loop, inputs: Inputs, path: str) -> Outcome:
+    async def loop(self, task: Task, loop: Loop, inputs: Values, path: str) -> Outcome:
         """Run a task once for each item; its outputs are lists."""
         gate = asyncio.Semaphore(loop.limit) if loop.limit else nullcontext()
 
@@ -223,7 +222,7 @@ class _Execution:
         done = [outcome.outputs for outcome in outcomes if outcome.state is State.SUCCEEDED]
         return replace(_worst(outcomes), outputs=collected(task, done))
 
-    async def once(self, task: Task, inputs: Inputs, path: str) -> Outcome:
+    async def once(self, task: Task, inputs: Values, path: str) -> Outcome:
         """Run a task, one time around."""
         known = Placeholders(path, inputs, self.facts(task, path))
         match task.work:
@@ -307,11 +306,11 @@ class _Execution:
         while not self.stopping.is_set() and (rest := end - time.monotonic()) > 0:
             await asyncio.sleep(min(rest, 0.1))
 
-    def end(self, path: str, state: State, message: str, inputs: Inputs | None = None) -> Outcome:
+    def end(self, path: str, state: State, message: str, inputs: Values | None = None) -> Outcome:
         """Record that a task has ended without having had its turn."""
-        return self.tell(TaskResult(path, state, message), inputs or Inputs())
+        return self.tell(TaskResult(path, state, message), inputs or Values())
 
-    def tell(self, result: TaskResult, inputs: Inputs) -> Outcome:
+    def tell(self, result: TaskResult, inputs: Values) -> Outcome:
         """Record how a task ended; from here on its outputs count."""
         self.record.write_task(result, inputs)
         self.results.append(result)

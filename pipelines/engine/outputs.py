@@ -6,7 +6,7 @@ from typing import Any
 
 from .plan import Importer, Task
 from .resolve import Placeholders, fill, fill_nested, unresolved
-from .result import Outputs
+from .result import Values
 from .values import Json, convert, is_dict, read, through_store
 
 
@@ -34,7 +34,7 @@ def prepare(task: Task, directory: Path) -> Json:
     }
 
 
-def collect(task: Task, prepared: Json) -> Outputs:
+def collect(task: Task, prepared: Json) -> Values:
     """Read what a successful try has produced.
 
     Raises:
@@ -43,7 +43,7 @@ def collect(task: Task, prepared: Json) -> Outputs:
     written = _written(Path(prepared["outputFile"]))
     try:
         values: Json = written.get("parameterValues", {})
-        return Outputs(
+        return Values(
             parameters={
                 name: _parameter(name, declared["parameterType"], values, prepared)
                 for name, declared in task.outputs.get("parameters", {}).items()
@@ -58,7 +58,7 @@ def collect(task: Task, prepared: Json) -> Outputs:
         raise ValueError(message) from error
 
 
-def imported(task: Task, importer: Importer, known: Placeholders) -> Outputs:
+def imported(task: Task, importer: Importer, known: Placeholders) -> Values:
     """The artifact that an importer names; nothing is copied.
 
     Raises:
@@ -77,7 +77,7 @@ def imported(task: Task, importer: Importer, known: Placeholders) -> Outputs:
         artifact["metadata"] = through_store(fill_nested(importer.spec.get("metadata", {}), known))
     except ValueError as error:
         raise unresolved(known.path, name, f"cannot be imported: {error}") from error
-    return Outputs(artifacts={name: [artifact]})
+    return Values(artifacts={name: [artifact]})
 
 
 def _written(path: Path) -> Json:

@@ -29,12 +29,17 @@ class Importer:
     spec: Json
 
 
+Sources = Mapping[str, tuple[tuple[str, str], ...]]
+"""For each output of a DAG its places, task and output of it: the first that has it counts."""
+
+
 @dataclass(frozen=True)
 class Dag:
     """Tasks, each after those it depends on, and where the outputs of the whole come from."""
 
     tasks: tuple["Task", ...]
-    outputs: Json
+    parameters: Sources
+    artifacts: Sources
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,6 @@ class Plan:
     digest: str
     root: Dag
     inputs: Json
-    outputs: Json
 
     def walk(self) -> list[Task]:
         """Every task of the pipeline, outer before inner, producers before consumers."""
@@ -117,12 +121,13 @@ def plan(compiled: CompiledPipeline) -> Plan:
     )
     root = spec["root"]
     _refuse_unknown(root, COMPONENT, "the pipeline")
+    inputs = root.get("inputDefinitions", {})
+    _check_interface("root", inputs, root.get("outputDefinitions", {}))
     return Plan(
         name=compiled.name,
         digest=compiled.digest,
         root=planner.dag(root["dag"], "", ()),
-        inputs=root.get("inputDefinitions", {}),
-        outputs=root.get("outputDefinitions", {}),
+        inputs=inputs,
     )
 
 
@@ -154,7 +159,12 @@ class _Planner:
             cycle = " -> ".join(error.args[1])
             raise _broken(at + error.args[1][0], f"depends on itself: {cycle}") from error
         tasks = tuple(self.task(name, specs[name], at, around) for name in order)
-        return Dag(tasks, spec.get("outputs", {}))
+        outputs = spec.get("outputs", {})
+        dag = Dag(tasks, *(_sources(outputs.get(kind, {})) for kind in ("parameters", "artifacts")))
+        for places in (*dag.parameters.values(), *dag.artifacts.values()):
+            for missing in sorted({name for name, _ in places} - specs.keys()):
+                raise _broken(at + missing, "is to give an output, but is not there")
+        return dag
 
     def task(self, name: str, spec: Json, at: str, around: tuple[str, ...]) -> Task:
         path = f"{at}{name}"
@@ -167,7 +177,7 @@ class _Planner:
             raise _broken(path, problem)
         _refuse_unknown(component, COMPONENT, f"task {path}")
         inputs, outputs = (component.get(f"{way}Definitions", {}) for way in ("input", "output"))
-        _check_types(path, inputs, outputs)
+        _check_interface(path, inputs, outputs)
         work = self.work(component, path, (*around, label))
         policy = spec.get("triggerPolicy", {})
         parameters = spec.get("inputs", {}).get("parameters", {})
@@ -224,6 +234,23 @@ def _upstream(spec: Json) -> set[str]:
     return {*spec.get("dependentTasks", ()), *producers}
 
 
+def _sources(outputs: Json) -> Sources:
+    return {
+        name: tuple(
+            (
+                selector["producerSubtask"],
+                selector.get("outputParameterKey") or selector["outputArtifactKey"],
+            )
+            for selector in (
+                *filter(None, [output.get("valueFromParameter")]),
+                *output.get("valueFromOneof", {}).get("parameterSelectors", ()),
+                *output.get("artifactSelectors", ()),
+            )
+        )
+        for name, output in outputs.items()
+    }
+
+
 def _always(policy: Json, path: str) -> bool:
     strategy = policy.get("strategy", "ALL_UPSTREAM_TASKS_SUCCEEDED")
     if strategy not in ("ALL_UPSTREAM_TASKS_SUCCEEDED", "ALL_UPSTREAM_TASKS_COMPLETED"):
@@ -265,7 +292,7 @@ def _seconds(duration: str) -> float:
     return float(duration.removesuffix("s"))
 
 
-def _check_types(path: str, *definitions: Json) -> None:
+def _check_interface(path: str, *definitions: Json) -> None:
     for interface in definitions:
         for name in (*interface.get("parameters", {}), *interface.get("artifacts", {})):
             _check_name(path, name)

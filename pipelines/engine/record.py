@@ -19,8 +19,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .resolve import Inputs
-from .result import State, TaskResult
+from .result import State, TaskResult, Values
 from .values import Json
 
 
@@ -58,7 +57,7 @@ class Record:
         """Replace what is known about the run."""
         _replace(self.directory / "run.json", {"run": self.run, **facts})
 
-    def write_task(self, result: TaskResult, inputs: Inputs) -> None:
+    def write_task(self, result: TaskResult, inputs: Values) -> None:
         """Record how a task ended: from here on its outputs count."""
         facts = {
             "task": result.path,

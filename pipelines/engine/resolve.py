@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import RunError
-from .plan import Dag, Loop, Task
-from .result import Outputs, State
+from .plan import Dag, Loop, Sources, Task
+from .result import State, Values
 from .values import Json, convert, is_dict, is_list, struct, text, wire
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\$(.*?)\}\}")
@@ -16,19 +16,11 @@ _PART: Final = re.compile(r"\.(\w+)|\['([^']*)'\]")
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a task (or a DAG around tasks) works on: values and lists of artifacts, by name."""
-
-    parameters: Json = field(default_factory=dict[str, Any])
-    artifacts: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How a task of a DAG ended, for those after it."""
 
     state: State
-    outputs: Outputs = field(default_factory=Outputs)
+    outputs: Values = field(default_factory=Values)
     message: str = ""
 
 
@@ -36,7 +28,7 @@ class Outcome:
 class Scope:
     """What a task can see: the inputs of the DAG around it, and the tasks before it."""
 
-    inputs: Inputs
+    inputs: Values
     upstream: Mapping[str, Outcome]
     facts: Mapping[str, str]
     """The run's own names, for placeholders such as `{{$.pipeline_job_name}}`."""
@@ -49,7 +41,7 @@ class Unresolved(RunError):
 _ABSENT: Final = object()
 
 
-def resolve(task: Task, scope: Scope) -> Inputs:
+def resolve(task: Task, scope: Scope) -> Values:
     """Give a task its inputs, converted to their declared types; optional ones may be absent.
 
     Raises:
@@ -67,7 +59,7 @@ def resolve(task: Task, scope: Scope) -> Inputs:
         for name, source in task.artifacts.items()
         if (artifact := _artifact(source, scope)) is not None
     }
-    known = Inputs(found, artifacts)
+    known = Values(found, artifacts)
     for name, constant in constants.items():
         value = fill_nested(constant, Placeholders(task.path, known, scope.facts))
         found[name] = _selected(task, name, value)
@@ -75,23 +67,23 @@ def resolve(task: Task, scope: Scope) -> Inputs:
     return _typed(task, known, late=loop_item)
 
 
-def with_item(task: Task, loop: Loop, inputs: Inputs, item: Any) -> Inputs:
+def with_item(task: Task, loop: Loop, inputs: Values, item: Any) -> Values:
     """The inputs of one iteration of a loop."""
     if loop.artifact:
         rest = {k: v for k, v in inputs.artifacts.items() if k != loop.artifact}
-        return Inputs(inputs.parameters, {**rest, loop.item: [item]})
+        return Values(inputs.parameters, {**rest, loop.item: [item]})
     parameters = {**inputs.parameters, loop.item: item}
-    return _typed(task, Inputs(parameters, inputs.artifacts), late=None)
+    return _typed(task, Values(parameters, inputs.artifacts), late=None)
 
 
-def loop_items(task: Task, loop: Loop, inputs: Inputs) -> list[Any]:
+def loop_items(task: Task, loop: Loop, inputs: Values) -> list[Any]:
     """What a loop goes through.
 
     Raises:
         Unresolved: when it is no list.
     """
     if loop.artifact:
-        return inputs.artifacts[loop.artifact]
+        return inputs.artifacts.get(loop.artifact, [])
     items: Any = loop.raw
     if loop.parameter:
         items = inputs.parameters.get(loop.parameter)
@@ -105,30 +97,29 @@ def loop_items(task: Task, loop: Loop, inputs: Inputs) -> list[Any]:
     return items
 
 
-def dag_outputs(dag: Dag, outcomes: Mapping[str, Outcome]) -> Outputs:
+def dag_outputs(dag: Dag, outcomes: Mapping[str, Outcome]) -> Values:
     """The outputs of a DAG: of several branches, the one that ran."""
-    parameters: Json = {}
-    for name, source in dag.outputs.get("parameters", {}).items():
-        selectors = source.get("valueFromOneof", {}).get("parameterSelectors", [])
-        for selector in [*selectors, *filter(None, [source.get("valueFromParameter")])]:
-            outcome = outcomes[selector["producerSubtask"]]
-            key = selector["outputParameterKey"]
-            if outcome.state is State.SUCCEEDED and key in outcome.outputs.parameters:
-                parameters.setdefault(name, outcome.outputs.parameters[key])
-    artifacts: dict[str, list[Json]] = {}
-    for name, source in dag.outputs.get("artifacts", {}).items():
-        for selector in source.get("artifactSelectors", []):
-            outcome = outcomes[selector["producerSubtask"]]
-            key = selector["outputArtifactKey"]
-            if outcome.state is State.SUCCEEDED and key in outcome.outputs.artifacts:
-                artifacts.setdefault(name, outcome.outputs.artifacts[key])
-    return Outputs(parameters, artifacts)
+    done = {n: o.outputs for n, o in outcomes.items() if o.state is State.SUCCEEDED}
+    return Values(
+        parameters=_first(
+            dag.parameters, {name: values.parameters for name, values in done.items()}
+        ),
+        artifacts=_first(dag.artifacts, {name: values.artifacts for name, values in done.items()}),
+    )
 
 
-def collected(task: Task, iterations: Iterable[Outputs]) -> Outputs:
+def _first(sources: Sources, made: Mapping[str, Mapping[str, Any]]) -> Json:
+    return {
+        name: found[0]
+        for name, places in sources.items()
+        if (found := [made[task][key] for task, key in places if key in made.get(task, ())])
+    }
+
+
+def collected(task: Task, iterations: Iterable[Values]) -> Values:
     """The outputs of a loop: lists of parameters, nested as loops are; flat lists of artifacts."""
     runs = list(iterations)
-    return Outputs(
+    return Values(
         parameters={
             name: [run.parameters[name] for run in runs if name in run.parameters]
             for name in task.outputs.get("parameters", {})
@@ -179,7 +170,7 @@ def _selected(task: Task, name: str, value: Any) -> Any:
         raise unresolved(task.path, name, f"cannot be selected: {error}") from error
 
 
-def _typed(task: Task, inputs: Inputs, late: str | None) -> Inputs:
+def _typed(task: Task, inputs: Values, late: str | None) -> Values:
     """Convert parameters to their declared types, add defaults, and demand what is required."""
     parameters = dict(inputs.parameters)
     for name, declared in task.inputs.get("parameters", {}).items():
@@ -195,10 +186,10 @@ def _typed(task: Task, inputs: Inputs, late: str | None) -> Inputs:
     for name, declared in task.inputs.get("artifacts", {}).items():
         if name not in inputs.artifacts and not declared.get("isOptional") and name != late:
             raise unresolved(task.path, name, "has no artifact: nothing produced one")
-    return Inputs(parameters, inputs.artifacts)
+    return Values(parameters, inputs.artifacts)
 
 
-def executor_input(inputs: Inputs, outputs: Json) -> Json:
+def executor_input(inputs: Values, outputs: Json) -> Json:
     """KFP's ExecutorInput, as JSON knows it."""
     return {
         "inputs": {
@@ -214,7 +205,7 @@ class Placeholders:
     """What `{{$...}}` may stand for in one task; `outputs` is ExecutorInput's own part."""
 
     path: str
-    inputs: Inputs
+    inputs: Values
     facts: Mapping[str, str]
     outputs: Json | None = None
 

@@ -20,8 +20,8 @@ class State(str, Enum):
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """What a task produced: parameters by name, and lists of artifacts by name."""
+class Values:
+    """What goes into a task or comes out of it: parameters, and lists of artifacts, by name."""
 
     parameters: Json = field(default_factory=dict[str, Any])
     artifacts: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
@@ -42,7 +42,7 @@ class TaskResult:
     """The exit code of the last try; a signal's number below zero."""
     exit_code: Exit = Exit.STEP_FAILED
     """What the run ends with, if this task has failed first."""
-    outputs: Outputs = field(default_factory=Outputs)
+    outputs: Values = field(default_factory=Values)
     log: Path | None = None
 
 
@@ -55,5 +55,5 @@ class RunResult:
     directory: Path
     tasks: tuple[TaskResult, ...]
     """Every container and importer that had its turn, in the order in which they ended."""
-    outputs: Outputs
+    outputs: Values
     exit_code: Exit

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .values import is_dict
+from .values import is_dict, is_list
 
 Shape = Mapping[str, "Shape | None"]
-"""Known keys, each with the shape below it; None: anything; `*`: every key."""
+"""Known keys, each with the shape below it; None: anything; `*`: every key; lists: each item."""
 
 _TYPE: Final[Shape] = {"schemaTitle": None, "schemaVersion": None, "instanceSchema": None}
 _INPUTS: Final[Shape] = {
@@ -29,6 +29,7 @@ _OUTPUTS: Final[Shape] = {
     },
 }
 _PARAMETER: Final[Shape] = {"producerSubtask": None, "outputParameterKey": None}
+_ARTIFACT: Final[Shape] = {"producerSubtask": None, "outputArtifactKey": None}
 
 COMPONENT: Final[Shape] = {
     "inputDefinitions": _INPUTS,
@@ -40,10 +41,10 @@ COMPONENT: Final[Shape] = {
             "parameters": {
                 "*": {
                     "valueFromParameter": _PARAMETER,
-                    "valueFromOneof": {"parameterSelectors": None},
+                    "valueFromOneof": {"parameterSelectors": _PARAMETER},
                 }
             },
-            "artifacts": {"*": {"artifactSelectors": None}},
+            "artifacts": {"*": {"artifactSelectors": _ARTIFACT}},
         },
     },
 }
@@ -85,7 +86,7 @@ EXECUTOR: Final[Shape] = {
         "image": None,
         "command": None,
         "args": None,
-        "env": None,
+        "env": {"name": None, "value": None},
         "resources": {
             "cpuLimit": None,
             "cpuRequest": None,
@@ -113,10 +114,13 @@ EXECUTOR: Final[Shape] = {
 
 
 def unknown_keys(value: Any, shape: Shape | None, at: str = "") -> Iterator[str]:
-    """Give the dotted path of every key of `value` that `shape` does not know."""
-    if shape is None or not is_dict(value):
+    """Give the dotted path of every key of `value`, or of a list's items, unknown to `shape`."""
+    if shape is None:
         return
-    for key, item in value.items():
+    if is_list(value):
+        for item in value:
+            yield from unknown_keys(item, shape, at)
+    for key, item in value.items() if is_dict(value) else ():
         path = f"{at}.{key}" if at else key
         if key in shape or "*" in shape:
             yield from unknown_keys(item, shape.get(key, shape.get("*")), path)

@@ -64,6 +64,7 @@ EXECUTOR = ("deploymentSpec", "executors", "e")
         (TASK, {"inputs": {"parameters": {"a": {"magic": 1}}}}, "inputs.parameters.a.magic"),
         (("components", "c"), {"singlePlatformSpecs": []}, "singlePlatformSpecs"),
         ((*EXECUTOR, "container"), {"lifecycle": {}}, "container.lifecycle"),
+        ((*EXECUTOR, "container"), {"env": [{"valueFrom": 1}]}, "container.env.valueFrom"),
         (EXECUTOR, {"resolver": {}}, "resolver"),
     ],
 )
@@ -88,13 +89,19 @@ def test_what_is_not_understood_is_refused_by_name(
         ({"a": {"dependentTasks": ["z"]}}, "'z'"),
         ({"a": {"componentRef": {"name": "none"}}}, "'none'"),
         ({"../a": {}}, "../a"),
+        ({"a": {"componentRef": {"name": "sub"}}}, "a/none is to give an output"),
         ({"a": {"triggerPolicy": {"condition": "it's"}}}, "makes no sense"),
     ],
 )
 def test_a_spec_that_contradicts_itself_is_refused(tasks: dict[str, Any], words: str) -> None:
     """Cycles, loose ends, names that lead out of the run directory, broken conditions."""
+    compiled = pipeline(tasks)
+    place = {"producerSubtask": "none", "outputParameterKey": "x"}
+    compiled.spec["components"]["sub"] = {
+        "dag": {"tasks": {}, "outputs": {"parameters": {"x": {"valueFromParameter": place}}}}
+    }
     with pytest.raises(DefinitionError) as error:
-        plan(pipeline(tasks))
+        plan(compiled)
     assert words in str(error.value)
     assert error.value.exit_code is Exit.DEFINITION
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lockstep.pipelines.engine.resolve import (
-    Inputs,
     Placeholders,
     Unresolved,
     fill,
@@ -14,11 +13,12 @@ from lockstep.pipelines.engine.resolve import (
     fill_nested,
     local_path,
 )
+from lockstep.pipelines.engine.result import Values
 
 ARTIFACT = {"name": "model", "type": {}, "uri": "gs://b/model", "metadata": {"n": 2.0}}
 KNOWN = Placeholders(
     path="train",
-    inputs=Inputs({"s": 'it\'s {{$}} "x"', "n": 3.0, "d": {"a": [1.0]}}, {"model": [ARTIFACT]}),
+    inputs=Values({"s": 'it\'s {{$}} "x"', "n": 3.0, "d": {"a": [1.0]}}, {"model": [ARTIFACT]}),
     facts={"pipeline_job_name": "run-1", "pipeline_task_name": "train"},
     outputs={
         "parameters": {"p": {"outputFile": "/run/p.txt"}},
@@ -95,7 +95,7 @@ def test_optional_arguments_are_there_or_not() -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_value_breaks_out_of_its_argument(value: str) -> None:
     """Whatever a user passes stays one argument, unread."""
-    known = Placeholders("t", Inputs({"x": value}), {})
+    known = Placeholders("t", Values({"x": value}), {})
     assert fill_command(["--x", "<{{$.inputs.parameters['x']}}>"], known) == ["--x", f"<{value}>"]
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from lockstep.pipelines.cli import app
 from lockstep.pipelines.cli.progress import conclude, progress
-from lockstep.pipelines.engine.result import Outputs, RunResult, State, TaskResult
+from lockstep.pipelines.engine.result import RunResult, State, TaskResult, Values
 from lockstep.pipelines.errors import BadParameter, DefinitionError
 from lockstep.serving.errors import Exit
 
@@ -67,13 +67,13 @@ def test_a_file_that_is_no_pipeline_is_an_error_of_definition(tmp_path: Path) ->
 
 def ended(state: State, code: Exit, *tasks: TaskResult) -> RunResult:
     """Build the result of a run."""
-    return RunResult("run-1", state, Path("/runs/run-1"), tasks, Outputs(), code)
+    return RunResult("run-1", state, Path("/runs/run-1"), tasks, Values(), code)
 
 
 def with_artifact(title: str, metadata: dict[str, Any]) -> TaskResult:
     """Build a task that has made one artifact."""
     artifact = {"name": "x", "type": {"schemaTitle": title}, "uri": "/x", "metadata": metadata}
-    outputs = Outputs(artifacts={"x": [artifact]})
+    outputs = Values(artifacts={"x": [artifact]})
     return TaskResult(
         "step", State.SUCCEEDED, seconds=1.25, peak_memory=3 * 2**20, tries=1, outputs=outputs
     )
