@@ -126,9 +126,13 @@ def _pushed(result: RunResult) -> Iterator[tuple[str, Exit]]:
         if metadata.get("tfx_type") != "PushedModel":
             continue
         if metadata.get("pushed"):
-            version = metadata.get("pushed_destination", artifact["uri"])
-            yield f"{task.path} pushed the model to {version}", Exit.OK
-            yield f"next: saved_model_cli show --dir {shlex.quote(version)} --all", Exit.OK
+            directory = metadata.get("pushed_destination", artifact["uri"])
+            store, model, version = directory.rsplit("/", 2)
+            yield f"{task.path} pushed the model to {directory}", Exit.OK
+            show = shlex.join(
+                ["lockstep", "models", "show", f"{model}@{version}", "--store", store]
+            )
+            yield f"next: {show}", Exit.OK
         else:
             reason = metadata.get("reason") or "no reason is given"
             yield f"{task.path} pushed nothing, not blessed: {reason}", Exit.NOT_BLESSED

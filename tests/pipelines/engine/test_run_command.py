@@ -91,12 +91,12 @@ def test_metrics_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_pushed_model_is_told_with_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
     """The version's directory, and a command to type."""
-    metadata = {"tfx_type": "PushedModel", "pushed": 1.0, "pushed_destination": "/store/my taxi/1"}
+    metadata = {"tfx_type": "PushedModel", "pushed": 1.0, "pushed_destination": "/my store/taxi/1"}
     task = with_artifact("system.Model", metadata)
     assert conclude(ended(State.SUCCEEDED, Exit.OK, task)) == Exit.OK
     out = capsys.readouterr().out
-    assert "step pushed the model to /store/my taxi/1\n" in out
-    assert "next: saved_model_cli show --dir '/store/my taxi/1' --all\n" in out
+    assert "step pushed the model to /my store/taxi/1\n" in out
+    assert "next: lockstep models show taxi@1 --store '/my store'\n" in out
 
 
 def test_a_model_that_is_not_blessed_has_its_own_exit_code(
