@@ -11,6 +11,8 @@ import pytest
 
 from lockstep.pipelines import ir
 from lockstep.pipelines.engine.engine import run
+from lockstep.pipelines.engine.forks import Forks
+from lockstep.pipelines.engine.launch import Launcher, Processes
 from lockstep.pipelines.engine.record import succeeded
 from lockstep.pipelines.engine.result import RunResult, State, TaskResult
 from lockstep.serving.errors import Exit
@@ -105,11 +107,15 @@ def test_the_run_directory_tells_everything(everything: RunResult) -> None:
     assert all(task.seconds > 0 and task.peak_memory > 2**20 for task in measured)
 
 
-@pytest.fixture(scope="module")
-def failures(compiled: Compile, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    """The pipeline in which things go wrong, run once, with a timeout for one of its tasks."""
+@pytest.fixture(scope="module", params=[Forks, Processes])
+def failures(
+    request: pytest.FixtureRequest, compiled: Compile, tmp_path_factory: pytest.TempPathFactory
+) -> RunResult:
+    """The pipeline in which things go wrong, run once in forks and once in fresh processes."""
     root = tmp_path_factory.mktemp("failures")
-    return run(compiled("failures"), {"notes": str(root / "notes")}, root=root, project=root)
+    values = {"notes": str(root / "notes")}
+    launcher = request.param()
+    return run(compiled("failures"), values, root=root, project=root, launcher=launcher)
 
 
 def named(result: RunResult, name: str) -> TaskResult:
@@ -170,8 +176,9 @@ def gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.parametrize("launcher", [Forks, Processes])
 def test_a_step_that_takes_too_long_is_ended_with_its_children(
-    compiled: Compile, tmp_path: Path
+    compiled: Compile, tmp_path: Path, launcher: Callable[[], Launcher]
 ) -> None:
     """A timeout on Kubernetes is a timeout here."""
     slow = compiled("waiting")
@@ -179,7 +186,10 @@ def test_a_step_that_takes_too_long_is_ended_with_its_children(
     platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": settings}}}}
     marker = tmp_path / "marker"
     compiled_with_timeout = ir.CompiledPipeline(slow.spec, platform)
-    result = run(compiled_with_timeout, {"marker": str(marker)}, root=tmp_path, project=tmp_path)
+    values = {"marker": str(marker)}
+    result = run(
+        compiled_with_timeout, values, root=tmp_path, project=tmp_path, launcher=launcher()
+    )
     assert named(result, "wait").message.startswith("stopped by its timeout after 2 s")
     assert named(result, "add").state is State.SKIPPED
     assert gone(int(marker.read_text()))

@@ -12,7 +12,7 @@ import pytest
 
 from lockstep.pipelines import ir
 from lockstep.pipelines.engine.engine import run
-from lockstep.pipelines.engine.launch import Ended, Step
+from lockstep.pipelines.engine.launch import Ended, Processes, Step
 from lockstep.pipelines.engine.result import RunResult, State
 from lockstep.pipelines.errors import BadParameter, CannotRunHere
 from lockstep.serving.errors import Exit
@@ -334,6 +334,68 @@ def test_a_loop_over_artifacts_hands_them_out_one_by_one(tmp_path: Path) -> None
     result, _ = execute(pipeline(tasks, maker=MAKER, makers=makers, user=user), tmp_path, behave)
     assert result.state is State.SUCCEEDED, result.tasks
     assert sorted(seen) == [str(result.directory / f"loop/{n}/make/1/m") for n in (0, 1)]
+
+
+USER: ir.Json = {
+    "executorLabel": "e",
+    "inputDefinitions": {"parameters": {"n": {"parameterType": "NUMBER_INTEGER"}}},
+}
+
+
+def taking(source: ir.Json) -> ir.Json:
+    """Build a task that takes its number from somewhere."""
+    return {"componentRef": {"name": "user"}, "inputs": {"parameters": {"n": source}}}
+
+
+@pytest.mark.parametrize(
+    ("task", "problem"),
+    [
+        (taking({"componentInputParameter": "none"}), "n has no value: nothing produced one"),
+        (taking({"runtimeValue": {"constant": "3"}}), "n does not fit: '3' is no NUMBER_INTEGER"),
+        (
+            taking(
+                {
+                    "runtimeValue": {"constant": {"a": 1}},
+                    "parameterExpressionSelector": 'parseJson(string_value)["b"]',
+                }
+            ),
+            "n cannot be selected: there is no 'b'",
+        ),
+        (taking({"runtimeValue": {"constant": "{{$.workspace_path}}"}}), "stands for nothing here"),
+        (
+            {**LOOP, "parameterIterator": {"itemInput": "i", "items": {"raw": "{}"}}},
+            "i is no list to go through",
+        ),
+        (
+            {"triggerPolicy": {"condition": "inputs.parameter_values['x'] == 1"}},
+            "there is no 'x'",
+        ),
+        ({"componentRef": {"name": "imported"}}, "metadata 'a' is null"),
+    ],
+)
+def test_a_task_whose_input_makes_no_sense_fails_alone(
+    tmp_path: Path, task: ir.Json, problem: str
+) -> None:
+    """The message names the input; other tasks run."""
+    imported = {"executorLabel": "i", "outputDefinitions": {"artifacts": {"artifact": {}}}}
+    importer = {"artifactUri": {"constant": "/x"}, "typeSchema": {}, "metadata": {"a": None}}
+    tasks = {"a": {**task}, "b": {}}
+    compiled = pipeline(tasks, body=BODY, user=USER, imported=imported)
+    compiled.spec["deploymentSpec"]["executors"]["i"] = {"importer": importer}
+    result, _ = execute(compiled, tmp_path)
+    messages = {ended.path: ended.message for ended in result.tasks}
+    assert problem in messages["a"]
+    assert states(result)["b"] == "SUCCEEDED"
+    assert result.exit_code is Exit.STEP_FAILED
+
+
+def test_inputs_too_long_for_a_command_line_are_told(tmp_path: Path) -> None:
+    """The system's limit on an argument is a failed task with a way out, not a crash."""
+    compiled = pipeline({"a": taking({"runtimeValue": {"constant": 1.0}})}, user=USER)
+    inputs = compiled.spec["root"]["dag"]["tasks"]["a"]["inputs"]["parameters"]
+    inputs["long"] = {"runtimeValue": {"constant": "x" * 200_000}}
+    result = run(compiled, root=tmp_path, project=tmp_path, launcher=Processes())
+    assert "hand large values on as artifacts" in result.tasks[0].message
 
 
 def test_nothing_is_written_before_everything_is_checked(tmp_path: Path) -> None:
