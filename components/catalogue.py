@@ -29,7 +29,7 @@ class Component:
 
 
 COMPONENTS: Final = {
-    "span_resolver": Component("ingestion", looks_outside=True),
+    "span_resolver": Component("spans", looks_outside=True, heavy=False),
     "csv_example_gen": Component("ingestion", cached_with="fingerprint"),
     "import_example_gen": Component("ingestion", cached_with="fingerprint"),
     "parquet_example_gen": Component("ingestion", cached_with="fingerprint"),

@@ -17,22 +17,7 @@ from tfx.utils import proto_utils
 from ..errors import BadData
 from ..paths import resolve
 from ..step import Results, Step
-from . import records, tfx_step
-
-_NO_VERSION = -1
-
-
-def span_resolver(step: Step) -> Results:
-    """Find the newest span and version, and fingerprint its files."""
-    component = _construct(step, FileBasedExampleGen)
-    span, version, fingerprint = _look(component)
-    return Results(
-        parameters={
-            "span": span,
-            "version": _NO_VERSION if version is None else version,
-            "fingerprint": fingerprint,
-        }
-    )
+from . import records, spans, tfx_step
 
 
 def csv_example_gen(step: Step) -> Results:
@@ -40,12 +25,12 @@ def csv_example_gen(step: Step) -> Results:
     from tfx.components.example_gen.csv_example_gen.component import CsvExampleGen
 
     component = _construct(step, CsvExampleGen)
-    span, version, fingerprint = _resolve(step, component)
-    files = _pin(component, span, version)
+    found = _resolve(step, component)
+    files = _pin(component, found)
     for file in files:
         _check_header(file)
     try:
-        return _ingest(step, component, span, version, fingerprint)
+        return _ingest(step, component, found)
     except Exception:
         for file in files:  # only now: reading every row a second time costs
             _check_rows(file)
@@ -57,9 +42,9 @@ def import_example_gen(step: Step) -> Results:
     from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
 
     component = _construct(step, ImportExampleGen)
-    span, version, fingerprint = _resolve(step, component)
-    _pin(component, span, version)
-    return _ingest(step, component, span, version, fingerprint)
+    found = _resolve(step, component)
+    _pin(component, found)
+    return _ingest(step, component, found)
 
 
 def parquet_example_gen(step: Step) -> Results:
@@ -71,45 +56,46 @@ def parquet_example_gen(step: Step) -> Results:
         FileBasedExampleGen,
         custom_executor_spec=BeamExecutorSpec(parquet_executor.Executor),
     )
-    span, version, fingerprint = _resolve(step, component)
-    _pin(component, span, version)
-    return _ingest(step, component, span, version, fingerprint)
+    found = _resolve(step, component)
+    _pin(component, found)
+    return _ingest(step, component, found)
 
 
 def _construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> BaseComponent:
-    base = resolve(step.parameters["input_base"])
-    if "://" not in base and not Path(base).is_dir():
-        raise BadData(
-            given=f"input_base {step.parameters['input_base']!r}: there is no such directory",
-            allowed="a directory of files: relative to the project, package:NAME/PATH, or a URL",
-            todo=_nearest(base),
-        )
+    base = spans.local_directory(step) or resolve(step.parameters["input_base"])
     return tfx_step.construct(step, constructor, input_base=base, **changes)
 
 
-def _look(component: BaseComponent) -> tuple[int, int | None, str]:
+def look(step: Step) -> spans.Found:
     """Resolve span, version and fingerprint as the driver of a TFX ExampleGen does."""
+    return _look(_construct(step, FileBasedExampleGen))
+
+
+def _look(component: BaseComponent) -> spans.Found:
     base = component.spec.exec_properties["input_base"]
     try:
         processor = _processor(component)
         span, version = processor.resolve_span_and_version()
-        return span, version, processor.get_input_fingerprint(span, version) or ""
+        return spans.Found(span, version, processor.get_input_fingerprint(span, version) or "")
     except (ValueError, RuntimeError) as error:
         raise BadData(
             given=f"in {base}: {error}",
             allowed="files that match "
             + ", ".join(repr(s.pattern) for s in _input_config(component).splits),
-            todo=f"look at the patterns of input_config, and at what is there: {_listing(base)}",
+            todo="look at the patterns of input_config, and at what is there",
         ) from error
 
 
-def _resolve(step: Step, component: BaseComponent) -> tuple[int, int | None, str]:
+def _resolve(step: Step, component: BaseComponent) -> spans.Found:
     """Take what a span_resolver found, or look."""
     if "fingerprint" not in step.parameters:
         return _look(component)
-    version = step.parameters.get("version", _NO_VERSION)
-    span = step.parameters.get("span", 0)
-    return span, None if version == _NO_VERSION else version, step.parameters["fingerprint"]
+    version = step.parameters.get("version", spans.NO_VERSION)
+    return spans.Found(
+        step.parameters.get("span", 0),
+        None if version == spans.NO_VERSION else version,
+        step.parameters["fingerprint"],
+    )
 
 
 def _input_config(component: BaseComponent) -> Any:
@@ -127,7 +113,7 @@ def _processor(component: BaseComponent) -> input_processor.FileBasedInputProces
     )
 
 
-def _pin(component: BaseComponent, span: int, version: int | None) -> list[str]:
+def _pin(component: BaseComponent, found: spans.Found) -> list[str]:
     """Put span and version into the patterns, and list the local files that match.
 
     Raises:
@@ -137,29 +123,28 @@ def _pin(component: BaseComponent, span: int, version: int | None) -> list[str]:
     base = component.spec.exec_properties["input_base"]
     files: list[str] = []
     for split in config.splits:
-        split.pattern = processor.get_pattern_for_span_version(split.pattern, span, version)
+        split.pattern = processor.get_pattern_for_span_version(
+            split.pattern, found.span, found.version
+        )
         if "://" in base:
             continue
-        found = sorted(filter(os.path.isfile, glob.glob(os.path.join(base, split.pattern))))
-        if not found:
-            raise BadData(
-                given=f"no file in {base} matches {split.pattern!r} (split {split.name!r})",
-                allowed="at least one file for every split",
-                todo=f"mend the pattern in input_config; what is there: {_listing(base)}",
-            )
-        files += found
+        matching = sorted(filter(os.path.isfile, glob.glob(os.path.join(base, split.pattern))))
+        if not matching:
+            raise spans.no_files(base, split.name, split.pattern)
+        files += matching
     component.spec.exec_properties["input_config"] = proto_utils.proto_to_json(config)
     return files
 
 
-def _ingest(
-    step: Step, component: BaseComponent, span: int, version: int | None, fingerprint: str
-) -> Results:
+def _ingest(step: Step, component: BaseComponent, found: spans.Found) -> Results:
     results = tfx_step.run(step, component)
     metadata = results.metadata["examples"]
-    metadata |= {utils.SPAN_PROPERTY_NAME: span, utils.FINGERPRINT_PROPERTY_NAME: fingerprint}
-    if version is not None:
-        metadata[utils.VERSION_PROPERTY_NAME] = version
+    metadata |= {
+        utils.SPAN_PROPERTY_NAME: found.span,
+        utils.FINGERPRINT_PROPERTY_NAME: found.fingerprint,
+    }
+    if found.version is not None:
+        metadata[utils.VERSION_PROPERTY_NAME] = found.version
     examples = Path(step.outputs["examples"].path)
     splits = artifact_utils.decode_split_names(metadata["split_names"])
     metadata |= {f"count_{split}": records.count(examples / f"Split-{split}") for split in splits}
@@ -197,18 +182,3 @@ def _check_rows(file: str) -> None:
                     allowed=f"rows with the header's cells: {', '.join(header)}",
                     todo="mend the row; a cell with a comma in it needs quotes",
                 )
-
-
-def _nearest(path: str) -> str:
-    """Say how far a path that is not there can be followed."""
-    parent = Path(path)
-    while not parent.is_dir():
-        parent = parent.parent
-    return f"look at what is in {parent}: {_listing(str(parent))}"
-
-
-def _listing(directory: str, most: int = 8) -> str:
-    if "://" in directory:
-        return directory
-    names = sorted(os.listdir(directory))
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "") or "nothing"

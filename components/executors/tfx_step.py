@@ -61,13 +61,17 @@ def construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> B
         if key in accepted and (artifact.is_there or not spec.INPUTS[key].optional):
             arguments[key] = types.Channel(type=spec.INPUTS[key].type)
     try:
-        return constructor(**(arguments | changes))
+        component = constructor(**(arguments | changes))
     except (ValueError, TypeError) as error:
         raise BadArgument(
             given=f"{step.component}: {error}",
             allowed=f"the arguments of TFX's {constructor.__name__}",
             todo="mend the argument in the pipeline's definition",
         ) from error
+    for name in arguments.keys() & spec.PARAMETERS.keys():
+        if spec.PARAMETERS[name].use_proto:  # a placeholder, which TFX's own runners would resolve
+            component.spec.exec_properties[name] = arguments[name]
+    return component
 
 
 def to_tfx(artifact: Artifact, tfx_type: type[types.Artifact]) -> types.Artifact:
