@@ -1,6 +1,6 @@
 """Declaration of the step that looks at input files before they are ingested."""
 
-from typing import Any  # kfp reads these notations only
+from typing import Any, Dict, Optional  # kfp reads these notations only
 
 from kfp import dsl
 from kfp.dsl import OutputPath
@@ -14,8 +14,8 @@ def span_resolver(
     span: OutputPath(int),  # type: ignore[valid-type]  # kfp's own notation
     version: OutputPath(int),  # type: ignore[valid-type]  # kfp's own notation
     fingerprint: OutputPath(str),  # type: ignore[valid-type]  # kfp's own notation
-    input_config: dict[str, Any] | None = None,
-    range_config: dict[str, Any] | None = None,
+    input_config: Optional[Dict[str, Any]] = None,
+    range_config: Optional[Dict[str, Any]] = None,
 ) -> dsl.ContainerSpec:
     """Look at the input files and say which span and version is the newest, and what is in it.
 
