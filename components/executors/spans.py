@@ -98,8 +98,7 @@ def _newest(
     if not dated:
         return Found(0, None, _fingerprint(base, name, pattern))
     glob_pattern, regex = _to_glob(pattern, wanted), _to_regex(pattern, wanted)
-    matches = [m for file in _files(base, glob_pattern) if (m := regex.fullmatch(file))]
-    readings = [r for m in matches if (r := _read(m, pattern))]
+    readings = [_read(file, regex, pattern) for file in _files(base, glob_pattern)]
     if not readings:
         raise no_files(base, name, glob_pattern)
     span, version, texts = max(readings, key=lambda r: (r[0], r[1] or 0))
@@ -182,20 +181,24 @@ def _glob_to_regex(text: str) -> str:
     return re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
 
 
-def _read(match: re.Match[str], pattern: str) -> tuple[int, int | None, dict[str, str]]:
-    """Read span, version and their texts out of a path that matches."""
-    texts = match.groupdict()
+def _read(
+    file: str, regex: re.Pattern[str], pattern: str
+) -> tuple[int, int | None, dict[str, str]]:
+    """Read span, version and their texts out of a path."""
+    match = regex.fullmatch(file)
+    texts = match.groupdict() if match else {}
     try:
         if "SPAN" in texts:
             span = int(texts["SPAN"])
         else:
             span = (date(*(int(texts[k]) for k in ("YYYY", "MM", "DD"))) - _EPOCH).days
         return span, int(texts["VERSION"]) if "VERSION" in texts else None, texts
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise BadData(
-            given=f"{match[0]!r} matches {pattern!r}, but {error}",
-            allowed="numbers in place of {SPAN} and {VERSION}, a date in place of the date",
-            todo="rename the file, or give the placeholder a width: {SPAN:3}",
+            given=f"{file!r} is in the way of {pattern!r}: its span, date or version is no such",
+            allowed="numbers in place of {SPAN} and {VERSION}, a date in place of the date, "
+            "and, if a width is given, as many characters",
+            todo="move or rename the file, or make the pattern narrower",
         ) from error
 
 
