@@ -18,6 +18,7 @@ environment: ## Bring .venv up to date with uv.lock (uv is fetched if there is n
 .PHONY: taxi
 taxi: environment ## Run the Chicago taxi pipeline, from a CSV file to a pushed model
 	$(BIN)/lockstep run pipelines/taxi/pipeline.py --param "model_store=$(MODELS)"
+	$(BIN)/python pipelines/taxi/predict.py "$(MODELS)"
 
 .PHONY: test
 test: environment ## Run the tests, without the slow ones

@@ -115,7 +115,7 @@ def _save(model: keras.Model, transformed: tft.TFTransformOutput, directory: str
     """
     with_label = transformed.raw_feature_spec()
     raw_spec = {name: spec for name, spec in with_label.items() if name != TIPS}
-    saved = tf.Module()
+    saved: Any = tf.Module()
     saved.transform = transformed.transform_features_layer()
     saved.model_variables = [v.value for v in model.variables]
 

@@ -21,7 +21,7 @@ d/2024-01-31.csv d/2024-02-01.csv d/20240203.csv d/2023-12-31-v2.csv d/2023-12-3
 train/span1.csv eval/span1.csv train/span2.csv eval/span2.csv train/span3.csv
 text/span-x.csv text/span-1.csv
 bad/2024-13-01.csv
-""".split()
+"""
 
 STATIC: dict[str, Any] = {"static_range": {"start_span_number": 1, "end_span_number": 1}}
 DAY = {"static_range": {"start_span_number": 19754, "end_span_number": 19754}}
@@ -92,7 +92,7 @@ def named(patterns: list[str]) -> list[dict[str, str]]:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of files with sizes and times of their own."""
     base = tmp_path_factory.mktemp("spans") / "data"
-    for number, name in enumerate(FILES):
+    for number, name in enumerate(FILES.split()):
         file = base / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x" * number)
