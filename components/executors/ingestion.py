@@ -14,7 +14,7 @@ from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-from ..errors import BadData
+from ..errors import BadArgument, BadData
 from ..paths import resolve
 from ..step import Results, Step
 from . import records, spans, tfx_step
@@ -48,13 +48,11 @@ def import_example_gen(step: Step) -> Results:
 
 
 def parquet_example_gen(step: Step) -> Results:
-    """Ingest Parquet files with TFX's FileBasedExampleGen and its Parquet executor."""
-    from tfx.components.example_gen.custom_executors import parquet_executor
+    """Ingest Parquet files with TFX's FileBasedExampleGen."""
+    from . import parquet
 
     component = _construct(
-        step,
-        FileBasedExampleGen,
-        custom_executor_spec=BeamExecutorSpec(parquet_executor.Executor),
+        step, FileBasedExampleGen, custom_executor_spec=BeamExecutorSpec(parquet.Executor)
     )
     found = _resolve(step, component)
     _pin(component, found)
@@ -63,7 +61,17 @@ def parquet_example_gen(step: Step) -> Results:
 
 def _construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> BaseComponent:
     base = spans.local_directory(step) or resolve(step.parameters["input_base"])
-    return tfx_step.construct(step, constructor, input_base=base, **changes)
+    component = tfx_step.construct(step, constructor, input_base=base, **changes)
+    try:
+        utils.generate_output_split_names(_input_config(component), _output_config(component))
+    except RuntimeError as error:
+        raise BadArgument(
+            given=f"{step.component}: {error}",
+            allowed="splits in input_config, each with a name and a pattern; or one there, "
+            "and splits by hash_buckets in output_config",
+            todo="mend input_config or output_config",
+        ) from error
+    return component
 
 
 def look(step: Step) -> spans.Found:
@@ -101,6 +109,11 @@ def _resolve(step: Step, component: BaseComponent) -> spans.Found:
 def _input_config(component: BaseComponent) -> Any:
     message = example_gen_pb2.Input()  # pyright: ignore[reportAttributeAccessIssue]  # protobuf makes it at import
     return proto_utils.json_to_proto(component.spec.exec_properties["input_config"], message)
+
+
+def _output_config(component: BaseComponent) -> Any:
+    message = example_gen_pb2.Output()  # pyright: ignore[reportAttributeAccessIssue]  # protobuf makes it at import
+    return proto_utils.json_to_proto(component.spec.exec_properties["output_config"], message)
 
 
 def _processor(component: BaseComponent) -> input_processor.FileBasedInputProcessor:

@@ -9,9 +9,9 @@ from typing import Final
 _MODULES: Final = (
     "apache_beam.runners.portability.fn_api_runner",
     "tfx.components.example_gen.csv_example_gen.component",
-    "tfx.components.example_gen.custom_executors.parquet_executor",
     "tfx.components.example_gen.import_example_gen.component",
     ".ingestion",
+    ".parquet",
     ".validation",
     ".transformation",
     ".training",

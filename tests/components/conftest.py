@@ -128,7 +128,34 @@ def run_light(project: Path, tmp_path: Path) -> RunStep:
     return steps(Processes(), project, tmp_path / "runs")
 
 
-@pytest.fixture
-def run_step(warm: Template, project: Path, tmp_path: Path) -> RunStep:
-    """Run a step in a fork of a process that has imported TFX."""
-    return steps(warm, project, tmp_path / "runs")
+@dataclass(frozen=True)
+class Workshop:
+    """A project in which heavy steps run, in forks of a process that has imported TFX."""
+
+    project: Path
+    run: RunStep
+    warm: Template
+
+    def write(self, file: str, *lines: str) -> str:
+        """Write a text file of the project; return its directory."""
+        path = self.project / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return str(path.parent.relative_to(self.project))
+
+    def examples(self, ran: Ran) -> dict[str, list[dict[str, list[Any]]]]:
+        """Read what an ingest step wrote: split -> examples, each feature -> values, sorted."""
+        written, log = self.project / "examples.json", self.project / "log.txt"
+        arguments = (str(ran.path("examples")), str(written))
+        ended = self.warm.run(Step("read_examples", arguments, {}, Path(__file__).parent, log))
+        assert ended.code == 0, log.read_text()
+        splits: dict[str, list[dict[str, list[Any]]]] = json.loads(written.read_text())
+        return splits
+
+
+@pytest.fixture(scope="module")
+def workshop(warm: Template, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Make a project that the tests of one file share."""
+    root = tmp_path_factory.mktemp("workshop")
+    (root / "project").mkdir()
+    return Workshop(root / "project", steps(warm, root / "project", root / "runs"), warm)
