@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
@@ -22,14 +23,7 @@ def statistics_gen(step: Step) -> Results:
     """Compute statistics with TFX's StatisticsGen, and draw them as a page."""
     changes: dict[str, Any] = {}
     if options := step.parameters.get("stats_options"):
-        try:
-            changes["stats_options"] = tfdv.StatsOptions.from_json(json.dumps(options))
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
-            raise BadArgument(
-                given=f"stats_options: {error}",
-                allowed="the object in tfdv.StatsOptions.to_json()",
-                todo="write the options with TFDV, or leave them out",
-            ) from error
+        changes["stats_options"] = _stats_options(options)
     results = tfx_step.run(step, tfx_step.construct(step, StatisticsGen, **changes))
     splits = artifact_utils.decode_split_names(results.metadata["statistics"]["split_names"])
     statistics = Path(step.outputs["statistics"].path)
@@ -38,6 +32,21 @@ def statistics_gen(step: Step) -> Results:
         {s: statistics / f"Split-{s}" / "FeatureStats.pb" for s in splits},
     )
     return results
+
+
+def _stats_options(options: dict[str, Any]) -> tfdv.StatsOptions:
+    """Read what `StatsOptions.to_json` writes, or as much of it as differs from the defaults."""
+    defaults: dict[str, Any] = json.loads(tfdv.StatsOptions().to_json())
+    try:
+        if unknown := options.keys() - defaults.keys():
+            raise ValueError(", ".join(sorted(unknown)))
+        return tfdv.StatsOptions.from_json(json.dumps(defaults | options))
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise BadArgument(
+            given=f"stats_options: {error}",
+            allowed="the object in tfdv.StatsOptions.to_json(): " + ", ".join(defaults),
+            todo="write the options with TFDV, or leave them out",
+        ) from error
 
 
 def schema_gen(step: Step) -> Results:
@@ -55,7 +64,14 @@ def import_schema_gen(step: Step) -> Results:
             allowed="a schema.pbtxt: relative to the project, package:NAME/PATH, or a URL",
             todo="run schema_gen once, review its schema.pbtxt and keep it with the code",
         )
-    return tfx_step.run(step, tfx_step.construct(step, ImportSchemaGen, schema_file=path))
+    try:
+        return tfx_step.run(step, tfx_step.construct(step, ImportSchemaGen, schema_file=path))
+    except text_format.ParseError as error:
+        raise BadData(
+            given=f"schema_file {name!r}: {error}",
+            allowed="the text of a tensorflow.metadata.v0.Schema",
+            todo="mend the line, or start from a schema.pbtxt that schema_gen has written",
+        ) from error
 
 
 def example_validator(step: Step) -> Results:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tensorflow.core.example import example_pb2  # type: ignore[import-untyped]  # no types
+import tensorflow as tf
 
 from lockstep.components.executors import records
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 def values(record: bytes) -> dict[str, list[Any]]:
     """Read one tf.Example: feature -> values; bytes as text."""
-    features = example_pb2.Example.FromString(record).features.feature
+    features: Any = tf.train.Example.FromString(record).features.feature
     return {
         name: [v.decode() if isinstance(v, bytes) else v for v in held(features[name])]
         for name in sorted(features)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow as pa
 import pytest
-from pyarrow import parquet  # type: ignore[import-untyped]  # it ships no types
+from pyarrow import parquet
 
 from lockstep.serving.errors import Exit
 
