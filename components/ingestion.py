@@ -84,7 +84,7 @@ def parquet_example_gen(
     fingerprint: Optional[str] = None,
     beam_pipeline_args: Optional[List[Any]] = None,
 ) -> dsl.ContainerSpec:
-    """Ingest Parquet files (TFX's FileBasedExampleGen with its Parquet executor).
+    """Ingest Parquet files (TFX's FileBasedExampleGen; unlike TFX's executor it keeps zeros).
 
     Args:
         examples: TFRecords of tf.Examples, one directory `Split-NAME` per split.

@@ -25,6 +25,7 @@ package, or URLs; no absolute path enters a compiled file.
 """
 
 TITLES = {
+    "spans": "Find the input",
     "ingestion": "Ingest",
     "validation": "Look at data",
     "transformation": "Transform",
