@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
+from functools import partial
+from typing import Any
 
 
 class Exit(IntEnum):
@@ -39,6 +41,10 @@ class LockstepError(Exception):
         """Keep the three parts apart, so that a terminal, a log and JSON can each show them."""
         super().__init__(given, allowed, todo)
         self.given, self.allowed, self.todo = given, allowed, todo
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a process of a pool hand the error to its parent."""
+        return partial(type(self), given=self.given, allowed=self.allowed, todo=self.todo), ()
 
     def __str__(self) -> str:
         """Three lines: what was given, what is allowed, what to do."""

@@ -4,7 +4,7 @@ import csv
 import glob
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tfx.components.example_gen import input_processor, utils
 from tfx.components.example_gen.component import FileBasedExampleGen
@@ -16,12 +16,16 @@ from tfx.utils import proto_utils
 
 from ..errors import BadArgument, BadData
 from ..paths import resolve
-from ..step import Results, Step
+from ..step import Metadata, Results, Step
 from . import records, spans, tfx_step
+from .columnar import cells, example_gen, ingest
+
+_PACKED: Final = (".bz2", ".deflate", ".gz", ".lzma", ".xz", ".zst", ".zstd")
+"""How names of files end that Beam unpacks."""
 
 
 def csv_example_gen(step: Step) -> Results:
-    """Ingest CSV files with TFX's CsvExampleGen."""
+    """Ingest CSV files as TFX's CsvExampleGen does, or with it."""
     from tfx.components.example_gen.csv_example_gen.component import CsvExampleGen
 
     component = _construct(step, CsvExampleGen)
@@ -29,11 +33,12 @@ def csv_example_gen(step: Step) -> Results:
     files = _pin(component, found)
     for file in files:
         _check_header(file)
+    objection = example_gen.objection(step, component, packed=_PACKED)
     try:
-        return _ingest(step, component, found)
+        return _ingest(step, component, found, objection or ingest.from_csv)
     except Exception:
         for file in files:  # only now: reading every row a second time costs
-            _check_rows(file)
+            cells.check(file)
         raise
 
 
@@ -44,7 +49,7 @@ def import_example_gen(step: Step) -> Results:
     component = _construct(step, ImportExampleGen)
     found = _resolve(step, component)
     _pin(component, found)
-    return _ingest(step, component, found)
+    return _ingest(step, component, found, "this format is read by Beam only")
 
 
 def parquet_example_gen(step: Step) -> Results:
@@ -56,7 +61,7 @@ def parquet_example_gen(step: Step) -> Results:
     )
     found = _resolve(step, component)
     _pin(component, found)
-    return _ingest(step, component, found)
+    return _ingest(step, component, found, "this format is read by Beam only")
 
 
 def _construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> BaseComponent:
@@ -149,8 +154,17 @@ def _pin(component: BaseComponent, found: spans.Found) -> list[str]:
     return files
 
 
-def _ingest(step: Step, component: BaseComponent, found: spans.Found) -> Results:
-    results = tfx_step.run(step, component)
+def _ingest(
+    step: Step, component: BaseComponent, found: spans.Found, how: str | example_gen.Ingest
+) -> Results:
+    """Ingest without Beam, or, if there is an objection to that, with TFX's own executor."""
+    if isinstance(how, str):
+        print(f"{step.component}: TFX on Beam ({how})")  # noqa: T201  # a step's log
+        results = tfx_step.run(step, component)
+        _count(results.metadata["examples"], Path(step.outputs["examples"].path))
+    else:
+        print(f"{step.component}: columnar (local files, no beam_pipeline_args)")  # noqa: T201  # a step's log
+        results = example_gen.run(step, component, how)
     metadata = results.metadata["examples"]
     metadata |= {
         utils.SPAN_PROPERTY_NAME: found.span,
@@ -158,16 +172,18 @@ def _ingest(step: Step, component: BaseComponent, found: spans.Found) -> Results
     }
     if found.version is not None:
         metadata[utils.VERSION_PROPERTY_NAME] = found.version
-    examples = Path(step.outputs["examples"].path)
-    splits = artifact_utils.decode_split_names(metadata["split_names"])
-    metadata |= {f"count_{split}": records.count(examples / f"Split-{split}") for split in splits}
-    if not any(metadata[f"count_{split}"] for split in splits):
+    if not any(count for key, count in metadata.items() if key.startswith("count_")):
         raise BadData(
             given=f"{step.parameters['input_base']!r} has no examples",
             allowed="at least one example",
             todo="look at the input files: is there a row below the header?",
         )
     return results
+
+
+def _count(metadata: Metadata, examples: Path) -> None:
+    splits = artifact_utils.decode_split_names(metadata["split_names"])
+    metadata |= {f"count_{split}": records.count(examples / f"Split-{split}") for split in splits}
 
 
 def _check_header(file: str) -> None:
@@ -180,18 +196,3 @@ def _check_header(file: str) -> None:
             allowed="CSV files with one header line and at least one row",
             todo="look at the export that wrote the file",
         )
-
-
-def _check_rows(file: str) -> None:
-    """Find the first row that has too many or too few cells."""
-    with open(file, newline="", encoding="utf-8", errors="replace") as stream:
-        rows = csv.reader(stream)
-        header = next(rows)
-        for row in rows:
-            if row and len(row) != len(header):
-                raise BadData(
-                    given=f"{file}, line {rows.line_num}: {len(row)} cells, "
-                    f"but the header has {len(header)}",
-                    allowed=f"rows with the header's cells: {', '.join(header)}",
-                    todo="mend the row; a cell with a comma in it needs quotes",
-                )
