@@ -21,6 +21,7 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 
 from ..errors import BadArgument
 from ..step import Artifact, Metadata, Results, Step
+from . import beam
 
 os.environ["UNSUPPORTED_DO_NOT_PACKAGE_USER_MODULES"] = "1"  # TFX's switch: no wheel, no pip
 
@@ -142,13 +143,5 @@ def _executor(
             BaseBeamExecutor.Context(beam_pipeline_args=[*beam_pipeline_args], **where)
         )
     return spec.executor_class(
-        BaseBeamExecutor.Context(make_beam_pipeline_fn=_in_memory_pipeline, **where)
+        BaseBeamExecutor.Context(make_beam_pipeline_fn=beam.in_memory_pipeline, **where)
     )
-
-
-def _in_memory_pipeline() -> Any:
-    """Make a Beam pipeline that runs inside this process, its runner named: no look for another."""
-    import apache_beam as beam
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-    return beam.Pipeline(runner=FnApiRunner(), argv=["--direct_running_mode=in_memory"])

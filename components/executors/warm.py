@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Final
 
 _MODULES: Final = (
-    "apache_beam.runners.portability.fn_api_runner",
     "tfx.components.example_gen.csv_example_gen.component",
     "tfx.components.example_gen.import_example_gen.component",
     ".ingestion",

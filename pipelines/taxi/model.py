@@ -126,16 +126,16 @@ def _save(model: keras.Model, transformed: tft.TFTransformOutput, directory: str
     by_name = {n: tf.TensorSpec([None], spec.dtype, name=n) for n, spec in raw_spec.items()}
     by_example = tf.TensorSpec([None], tf.string, name="examples")
 
-    @tf.function(input_signature=[by_name])
+    @tf.function(input_signature=[by_name], autograph=False)
     def serving_default(raw: Tensors) -> Tensors:
         columns = {name: tf.expand_dims(value, 1) for name, value in raw.items()}
         return predict({n: _as_specified(c, raw_spec[n]) for n, c in columns.items()})
 
-    @tf.function(input_signature=[by_example])
+    @tf.function(input_signature=[by_example], autograph=False)
     def serving_examples(examples: Any) -> Tensors:
         return predict(tf.io.parse_example(examples, raw_spec))
 
-    @tf.function(input_signature=[by_example])
+    @tf.function(input_signature=[by_example], autograph=False)
     def transform_features(examples: Any) -> Tensors:
         return saved.transform(tf.io.parse_example(examples, with_label))
 
