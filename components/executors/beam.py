@@ -20,7 +20,7 @@ def _remember_signatures() -> None:
     It inspects every method of every DoFn each time that one is pickled, more than 100,000 times in
     a Transform: a fifth of that step's CPU time.
     """
-    inspect_ = core.get_function_args_defaults
+    inspect_: Callable[..., tuple[list[str], list[Any]]] = core.get_function_args_defaults
     if getattr(inspect_, "remembers", False):
         return
     seen: dict[Any, tuple[list[str], list[Any]]] = {}
