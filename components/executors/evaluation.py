@@ -75,7 +75,13 @@ def _metrics_by_slice(evaluation: str) -> dict[str, Metadata]:
             if kind == "double_value" and entry.key.model_name != tfma.BASELINE_KEY:
                 name = ("difference of " if entry.key.is_diff else "") + entry.key.name
                 values[name] = entry.value.double_value.value
-    return dict(sorted(slices.items(), key=lambda item: (item[0] != _OVERALL, item[0])))
+    return dict(sorted(slices.items(), key=lambda item: _in_order(item[0])))
+
+
+def _in_order(name: str) -> tuple[bool, list[tuple[bool, float, str]]]:
+    """Sort slices by name, the whole first, numbers by their size."""
+    parts = [part for part in name.split() if part]
+    return name != _OVERALL, [(p.isdigit(), float(p) if p.isdigit() else 0.0, p) for p in parts]
 
 
 def _failures(evaluation: str) -> list[Failure]:

@@ -59,6 +59,9 @@ def _feature(feature: Any) -> _Row:
     stats = getattr(feature, kind)
     common = stats.common_stats
     total = common.num_non_missing + common.num_missing
+    present = common.num_non_missing
+    if common.max_num_values <= 1:  # an empty cell of a CSV file is a list without a value
+        present = min(present, common.tot_num_values)
     name = feature.name or ".".join(feature.path.step)
     summary, bars = "", []
     if kind == "num_stats":
@@ -69,14 +72,14 @@ def _feature(feature: Any) -> _Row:
         bars = [b.sample_count for h in stats.histograms[:1] for b in h.buckets]
     elif kind == "string_stats":
         top = ", ".join(f"{v.value} ({v.frequency:.0f})" for v in stats.top_values[:5])
-        summary = f"{stats.unique} values: {top}"
+        summary = f"{stats.unique} values: {top}" if top else "no value"
         bars = [b.sample_count for b in stats.rank_histogram.buckets[:20]]
     highest = max(bars, default=0) or 1
     return _Row(
         name=name,
         kind=feature.Type.Name(feature.type),
-        count=common.num_non_missing,
-        missing=common.num_missing / total if total else 0.0,
+        count=present,
+        missing=1 - present / total if total else 0.0,
         summary=summary,
         bars=[b / highest for b in bars],
     )

@@ -23,7 +23,7 @@ def prepare(task: Task, directory: Path) -> Json:
                     {
                         "name": name,
                         "type": declared.get("artifactType", {}),
-                        "uri": str(directory / name),
+                        "uri": str(directory / _file_name(name, declared)),
                         "metadata": declared.get("metadata", {}),
                     }
                 ]
@@ -32,6 +32,12 @@ def prepare(task: Task, directory: Path) -> Json:
         },
         "outputFile": str(directory / "executor_output.json"),
     }
+
+
+def _file_name(name: str, declared: Json) -> str:
+    """What an artifact is called on this disk: a page ends in .html, so that a browser shows it."""
+    title = declared.get("artifactType", {}).get("schemaTitle")
+    return f"{name}.html" if title == "system.HTML" else name
 
 
 def collect(task: Task, prepared: Json) -> Values:
