@@ -1,6 +1,6 @@
-"""Beam inside the step's own process, without work that it does again and again."""
+"""Beam pipelines, without work that Beam does again and again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import apache_beam
@@ -8,9 +8,15 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import core
 
 
-def in_memory_pipeline() -> apache_beam.Pipeline:
-    """Make a pipeline that runs in this process, its runner named: no look for another."""
+def make_pipeline(arguments: Sequence[str]) -> apache_beam.Pipeline:
+    """Make a pipeline for the runner that the arguments name; without any, inside this process.
+
+    The in-memory runner is named outright: Beam's default first looks for another to download.
+    Nothing is packaged for remote workers: theirs is the image (or environment) that steps run in.
+    """
     _remember_signatures()
+    if arguments:
+        return apache_beam.Pipeline(argv=[*arguments])
     return apache_beam.Pipeline(runner=FnApiRunner(), argv=["--direct_running_mode=in_memory"])
 
 

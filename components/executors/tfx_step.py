@@ -7,8 +7,8 @@ The constructor of the TFX component turns arguments into the properties that it
 import inspect
 import json
 import os
-import sys
 import tempfile
+from functools import partial
 from typing import Any
 
 from google.protobuf import json_format
@@ -137,11 +137,5 @@ def _executor(
     where: dict[str, Any] = {"tmp_dir": scratch, "unique_id": "step"}
     if not issubclass(spec.executor_class, BaseBeamExecutor):
         return spec.executor_class(spec.executor_class.Context(**where))
-    if beam_pipeline_args:
-        sys.argv = sys.argv[:1]  # TFX hands the process's own arguments to absl's flags
-        return spec.executor_class(
-            BaseBeamExecutor.Context(beam_pipeline_args=[*beam_pipeline_args], **where)
-        )
-    return spec.executor_class(
-        BaseBeamExecutor.Context(make_beam_pipeline_fn=beam.in_memory_pipeline, **where)
-    )
+    make = partial(beam.make_pipeline, beam_pipeline_args or [])
+    return spec.executor_class(BaseBeamExecutor.Context(make_beam_pipeline_fn=make, **where))
