@@ -26,6 +26,9 @@ class Component:
 
     heavy: bool = True
     """It imports TensorFlow and TFX, which takes seconds."""
+    rival: tuple[str, str] | None = None
+    """Two models that it compares, the first to pass: if they are one and the same, there is
+    nothing to compare, and how the first one has passed before stands."""
 
 
 COMPONENTS: Final = {
@@ -41,7 +44,7 @@ COMPONENTS: Final = {
     "tuner": Component("training"),
     "trainer": Component("training"),
     "champion": Component("model_store", looks_outside=True, heavy=False),
-    "evaluator": Component("evaluation"),
+    "evaluator": Component("evaluation", rival=("model", "baseline_model")),
     "bulk_inferrer": Component("inference"),
     "pusher": Component("model_store", looks_outside=True, heavy=False),
 }

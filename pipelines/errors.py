@@ -25,3 +25,15 @@ class CannotRunHere(RunError):
     """A task needs something that the local engine does not offer."""
 
     exit_code = Exit.ENVIRONMENT
+
+
+class UnknownRun(RunError):
+    """No run of this name is recorded here."""
+
+    exit_code = Exit.USAGE
+
+
+class RunIsAlive(RunError):
+    """Another engine is executing this very run."""
+
+    exit_code = Exit.ENVIRONMENT

@@ -48,6 +48,8 @@ def _line(result: TaskResult) -> str:
         case State.RUNNING:
             again = f" again (try {result.tries})" if result.tries > 1 else ""
             return f"{result.path}  started{again}"
+        case State.SUCCEEDED if result.cached:
+            return f"{result.path}  cached: the outputs of {result.cached}"
         case State.SUCCEEDED:
             return f"{result.path}  done {result.seconds:.1f} s"
         case _:
@@ -125,7 +127,10 @@ def _pushed(result: RunResult) -> Iterator[tuple[str, Exit]]:
         metadata = artifact["metadata"]
         if metadata.get("tfx_type") != "PushedModel":
             continue
-        if metadata.get("pushed"):
+        if metadata.get("pushed") and metadata.get("reason", "blessed") != "blessed":
+            where = metadata.get("pushed_destination", artifact["uri"])
+            yield f"{task.path} pushed nothing new: {metadata['reason']}, at {where}", Exit.OK
+        elif metadata.get("pushed"):
             directory = metadata.get("pushed_destination", artifact["uri"])
             store, model, version = directory.rsplit("/", 2)
             yield f"{task.path} pushed the model to {directory}", Exit.OK
@@ -156,6 +161,8 @@ def _artifacts(result: RunResult) -> Iterator[tuple[TaskResult, dict[str, Any]]]
 
 
 def _state(task: TaskResult) -> Text:
+    if task.cached:
+        return Text("cached", style="green")
     tries = f" (try {task.tries})" if task.tries > 1 else ""
     return Text(f"{task.state.value.lower()}{tries}", style=_STYLES[task.state])
 

@@ -21,8 +21,9 @@ def run_command(
         typer.Argument(
             metavar="FILE.py[:NAME]|FILE.yaml",
             help="A pipeline's Python file, which is compiled first, or a compiled file.",
+            show_default=False,
         ),
-    ],
+    ] = "",
     param: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,21 +43,40 @@ def run_command(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="At most so many steps at once. [processors]")
     ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache/--no-cache", help="Take outputs of earlier runs where they fit."),
+    ] = True,
+    resume: Annotated[
+        str,
+        typer.Option(
+            metavar="RUN", help="Go on with a run that was interrupted, in place of a new one."
+        ),
+    ] = "",
 ) -> None:
     """Run a pipeline on this machine.
 
     Exit codes: 0 done, 2 wrong parameter, 3 broken pipeline, 4 a step failed, 5 not blessed and so
     not pushed, 6 model store, 7 this machine cannot, 8 data refused, 130 interrupted.
     """
-    from ..engine.engine import run
+    from ..engine.engine import resume as resume_run, run
     from ..engine.parameters import from_text
     from .progress import conclude, progress
 
+    if bool(source) == bool(resume) or (resume and param):
+        message = "either a pipeline with its parameters, or --resume RUN, which has both"
+        raise typer.BadParameter(message)
+    if resume:
+        with progress() as listen:
+            result = resume_run(resume, root=root, jobs=jobs, listen=listen, cache=cache)
+        raise typer.Exit(conclude(result))
     compiled = _compiled(source, image, project)
     inputs = compiled.spec["root"].get("inputDefinitions", {})
     values = from_text(inputs, _pairs(param or []))
     with progress() as listen:
-        result = run(compiled, values, root=root, project=project, jobs=jobs, listen=listen)
+        result = run(
+            compiled, values, root=root, project=project, jobs=jobs, listen=listen, cache=cache
+        )
     raise typer.Exit(conclude(result))
 
 

@@ -17,15 +17,30 @@ from typing import Any, Final
 from ...components.catalogue import COMPONENTS, ENTRYPOINT, WARM
 from .launch import Ended, Launcher, Processes, Step, Stopped
 
-_KFP_MAIN: Final = "kfp.dsl.executor_main"
+_PROGRAM: Final = f"{__package__}.template"
 
-_TEMPLATES: Final = {ENTRYPOINT[-1]: (WARM, {}), _KFP_MAIN: ("kfp.dsl", {"_KFP_RUNTIME": "true"})}
-"""Program -> what its template imports, and in which environment."""
+_LIGHT: Final = " ".join(
+    sorted(
+        {
+            f"lockstep.components.executors.{component.module}"
+            for component in COMPONENTS.values()
+            if component.looks_outside and not component.heavy
+        }
+    )
+)
+"""The executors of light steps that are in every run, since no cache serves them."""
+
+_TEMPLATES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "heavy": (WARM, {}),
+    "light": (_LIGHT, {}),
+    "kfp.dsl.executor_main": ("kfp.dsl", {"_KFP_RUNTIME": "true"}),
+}
+"""What each template imports, and in which environment."""
 
 
 @dataclass
 class Forks:
-    """A fork of a warm template for each step with heavy imports, a fresh process for others."""
+    """A fork of a warm template for each step that has one, a fresh process for any other."""
 
     cold: Launcher = field(default_factory=Processes)
     _templates: dict[str, "Template"] = field(default_factory=dict[str, "Template"])
@@ -34,14 +49,13 @@ class Forks:
 
     def expect(self, module: str, arguments: tuple[str, ...]) -> None:
         """Start to warm up for a step that will come."""
-        if _is_heavy(module, arguments):
-            self._template(module)
+        if (name := _template_of(module, arguments)) in _TEMPLATES:
+            self._template(name)
 
     def run(self, step: Step) -> Ended:
         """Run a step to its end; what it prints goes to its log."""
-        if not _is_heavy(step.module, step.arguments):
-            return self.cold.run(step)
-        return self._template(step.module).run(step)
+        name = _template_of(step.module, step.arguments)
+        return self._template(name).run(step) if name in _TEMPLATES else self.cold.run(step)
 
     def stop(self, grace: float) -> None:
         """End every running step: ask first, and after `grace` seconds insist."""
@@ -61,31 +75,33 @@ class Forks:
             template.close()
         self.cold.close()
 
-    def _template(self, module: str) -> "Template":
+    def _template(self, name: str) -> "Template":
         with self._lock:
             if self._stopped:
                 raise Stopped
-            template = self._templates.get(module)
+            template = self._templates.get(name)
             if template is None or template.is_gone:
                 if template is not None:
                     template.close()
-                template = self._templates[module] = Template(*_TEMPLATES[module])
+                template = self._templates[name] = Template(*_TEMPLATES[name])
             return template
 
 
-def _is_heavy(module: str, arguments: tuple[str, ...]) -> bool:
-    return module in _TEMPLATES and (module != ENTRYPOINT[-1] or COMPONENTS[arguments[0]].heavy)
+def _template_of(module: str, arguments: tuple[str, ...]) -> str:
+    if module != ENTRYPOINT[-1]:
+        return module
+    return "heavy" if COMPONENTS[arguments[0]].heavy else "light"
 
 
 class Template:
     """The engine's end of one template process (see `template`)."""
 
     def __init__(self, imports: str, environment: Mapping[str, str]) -> None:
-        """Start the process; it imports while the engine goes on."""
+        """Start the process; it imports the named modules while the engine goes on."""
         self._channel, other = socket.socketpair()
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"{__package__}.template", str(other.fileno()), imports],
+                [sys.executable, "-m", _PROGRAM, str(other.fileno()), *imports.split()],
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -95,7 +111,9 @@ class Template:
             )
         self._lock = threading.Lock()
         self._pending: dict[int, Future[dict[str, Any]]] = {}
+        self._forked: dict[int, float] = {}
         self._started = 0
+        self.import_cpu = 0.0
         self._stopped = self.is_gone = self.is_ready = False
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -125,7 +143,9 @@ class Template:
         ended = future.result()
         clock.cancel()
         code = os.waitstatus_to_exitcode(ended["status"])
-        return Ended(code, time.monotonic() - began, ended["memory"], late.is_set())
+        now = time.monotonic()
+        waited = self._forked.pop(number, now) - began
+        return Ended(code, now - began, ended["memory"], late.is_set(), ended["cpu"], waited)
 
     def stop(self, grace: float) -> None:
         """Signal every running step, and start no more."""
@@ -163,7 +183,9 @@ class Template:
             for line in answers:
                 answer = json.loads(line)
                 if "ready" in answer:
-                    self.is_ready = True
+                    self.is_ready, self.import_cpu = True, answer["ready"]
+                elif "forked" in answer:
+                    self._forked[answer["forked"]] = time.monotonic()
                 else:
                     with self._lock:
                         future = self._pending.pop(answer["ended"])

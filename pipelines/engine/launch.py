@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+_TETHER: Final = f"{__package__}.tether"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Ended:
     seconds: float
     peak_memory: int
     timed_out: bool = False
+    cpu: float = 0.0
+    waited: float = 0.0
+    """Seconds from the request to the process."""
 
     def __str__(self) -> str:
         """Say it in a few words."""
@@ -85,7 +90,7 @@ class Processes:
             if self._stopped:
                 raise Stopped
             process = subprocess.Popen(
-                [sys.executable, "-m", step.module, *step.arguments],
+                [sys.executable, "-m", _TETHER, str(os.getpid()), step.module, *step.arguments],
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **step.environment},
                 cwd=step.directory,
                 stdin=subprocess.DEVNULL,
@@ -107,7 +112,8 @@ class Processes:
         process.returncode = os.waitstatus_to_exitcode(status)
         unit = 1 if sys.platform == "darwin" else 1024
         seconds = time.monotonic() - started
-        return Ended(process.returncode, seconds, usage.ru_maxrss * unit, late.is_set())
+        cpu = usage.ru_utime + usage.ru_stime
+        return Ended(process.returncode, seconds, usage.ru_maxrss * unit, late.is_set(), cpu)
 
     def stop(self, grace: float) -> None:
         """Send TERM to every running step's session, and KILL to what is left after `grace`."""

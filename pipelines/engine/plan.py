@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from .. import tasks
 from ..errors import CannotRunHere, DefinitionError
 from ..ir import CompiledPipeline
 from . import expression
@@ -85,6 +86,11 @@ class Task:
     selectors: Mapping[str, Expression]
     loop: Loop | None
     retry: Retry
+    cached: bool
+    """Whether its outputs may come from an earlier run."""
+    looks_outside: bool
+    """Whether they never may, whatever the pipeline says."""
+    cache_key: str
 
     def walk(self) -> "list[Task]":
         """This task and every task inside it."""
@@ -158,9 +164,11 @@ class _Planner:
         except CycleError as error:
             cycle = " -> ".join(error.args[1])
             raise _broken(at + error.args[1][0], f"depends on itself: {cycle}") from error
-        tasks = tuple(self.task(name, specs[name], at, around) for name in order)
+        planned = tuple(self.task(name, specs[name], at, around) for name in order)
         outputs = spec.get("outputs", {})
-        dag = Dag(tasks, *(_sources(outputs.get(kind, {})) for kind in ("parameters", "artifacts")))
+        dag = Dag(
+            planned, *(_sources(outputs.get(kind, {})) for kind in ("parameters", "artifacts"))
+        )
         for places in (*dag.parameters.values(), *dag.artifacts.values()):
             for missing in sorted({name for name, _ in places} - specs.keys()):
                 raise _broken(at + missing, "is to give an output, but is not there")
@@ -202,7 +210,18 @@ class _Planner:
             },
             loop=_loop(spec),
             retry=retry,
+            **self.caching(component, spec, path),
         )
+
+    def caching(self, component: Json, spec: Json, path: str) -> Json:
+        """What the pipeline says about the cache, and what the component demands."""
+        executor = self.executors.get(str(component.get("executorLabel")))
+        seen = tasks.Task(path, spec, component, executor)
+        return {
+            "cached": seen.cached and not seen.must_not_be_cached,
+            "looks_outside": seen.must_not_be_cached,
+            "cache_key": str(spec.get("cachingOptions", {}).get("cacheKey", "")),
+        }
 
     def work(
         self, component: Json, path: str, around: tuple[str, ...]

@@ -1,5 +1,6 @@
 """What a run leaves behind: states, results of tasks, the result of the run."""
 
+import time
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -35,6 +36,11 @@ class TaskResult:
     state: State
     message: str = ""
     seconds: float = 0.0
+    """Of execution, in all tries."""
+    waited: float = 0.0
+    """Seconds until there was a process to execute it: for an interpreter, or a warm template."""
+    cpu: float = 0.0
+    """Processor seconds of its processes."""
     peak_memory: int = 0
     """Bytes that the task's largest process held at most."""
     tries: int = 0
@@ -44,6 +50,11 @@ class TaskResult:
     """What the run ends with, if this task has failed first."""
     outputs: Values = field(default_factory=Values)
     log: Path | None = None
+    directory: Path | None = None
+    """Where the try that counts has written."""
+    started: float = field(default_factory=time.time)
+    cached: str = ""
+    """The earlier run that its outputs come from."""
 
 
 @dataclass(frozen=True)

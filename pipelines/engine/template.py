@@ -10,10 +10,10 @@ children and itself.
     {"start": ID, "module": M, "arguments": [...], "environment": {...}, "directory": D, "log": L}
     {"signal": NUMBER, "id": ID}
     -> {"ready": CPU_SECONDS}
+    -> {"forked": ID}
     -> {"ended": ID, "status": WAIT_STATUS, "memory": BYTES, "cpu": SECONDS}
 """
 
-import ctypes
 import gc
 import json
 import os
@@ -29,7 +29,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from .tether import die_with
 
 
 def main() -> None:
@@ -76,10 +76,12 @@ def _answer(
             if number == request["id"]:
                 _kill(pid, request["signal"])
         return 0
+    own = os.getpid()
     pid = os.fork()
     if pid == 0:
         channel.close()
-        _run(request)
+        _run(request, own)
+    _send(channel, {"forked": request["start"]})
     return pid
 
 
@@ -99,12 +101,12 @@ def _reap(channel: socket.socket, number: int, pid: int) -> None:
     )
 
 
-def _run(request: dict[str, Any]) -> None:
+def _run(request: dict[str, Any], template: int) -> None:
     """In the child: become `python -m MODULE ARGUMENTS`, and never return."""
     code = 1
     try:
         os.setsid()
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with(template)
         _redirect(request["log"])
         os.environ.update(request["environment"])
         os.chdir(request["directory"])

@@ -1,6 +1,5 @@
 """Real kfp pipelines, compiled and executed in real processes."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +11,8 @@ import pytest
 from lockstep.pipelines import ir
 from lockstep.pipelines.engine.engine import run
 from lockstep.pipelines.engine.forks import Forks
+from lockstep.pipelines.engine.history import read_run
 from lockstep.pipelines.engine.launch import Launcher, Processes
-from lockstep.pipelines.engine.record import succeeded
 from lockstep.pipelines.engine.result import RunResult, State, TaskResult
 from lockstep.serving.errors import Exit
 
@@ -97,12 +96,12 @@ def test_the_run_directory_tells_everything(everything: RunResult) -> None:
     """The executed file, the run, and for each task its state, inputs, outputs and log."""
     directory = everything.directory
     assert ir.load(directory / "pipeline.yaml").name == "every-construct"
-    assert json.loads((directory / "run.json").read_text())["state"] == "SUCCEEDED"
-    task = json.loads((directory / "flip/task.json").read_text())
-    assert task["outputs"]["parameters"] == {"Output": "heads"}
+    recorded = read_run(directory.parents[1], everything.run)
+    assert recorded["state"] == "SUCCEEDED"
+    assert recorded["tasks"]["flip"]["outputs"]["parameters"] == {"Output": "heads"}
+    assert recorded["tasks"]["flip"]["directory"] == f"runs/{everything.run}/flip/1"
     assert (directory / "flip/log.txt").exists()
-    assert succeeded(directory / "flip")
-    assert not succeeded(directory / "nothing")
+    assert {task.path for task in everything.tasks} == recorded["tasks"].keys()
     measured = [task for task in everything.tasks if task.tries]
     assert all(task.seconds > 0 and task.peak_memory > 2**20 for task in measured)
 
@@ -164,7 +163,8 @@ def test_a_step_that_is_killed_fails_alone(failures: RunResult) -> None:
     killed = named(failures, "kill-itself")
     assert killed.message.startswith("killed by SIGKILL\n")
     assert killed.message.endswith("allocating")
-    assert not succeeded(failures.directory / "kill-itself")
+    recorded = read_run(failures.directory.parents[1], failures.run)
+    assert recorded["tasks"]["kill-itself"]["state"] == "FAILED"
 
 
 def gone(pid: int) -> bool:
@@ -220,6 +220,6 @@ def test_an_interrupt_ends_the_run_and_all_its_processes(
     assert process.returncode == Exit.INTERRUPTED
     assert gone(int(marker.read_text()))
     assert "wait  cancelled: the run was stopped" in output
-    (record,) = tmp_path.glob("runs/*/run.json")
-    assert json.loads(record.read_text())["state"] == "CANCELLED"
-    assert not succeeded(record.parent / "wait")
+    (directory,) = tmp_path.glob("runs/*")
+    recorded = read_run(tmp_path, directory.name)
+    assert (recorded["state"], recorded["tasks"]["wait"]["state"]) == ("CANCELLED", "CANCELLED")
