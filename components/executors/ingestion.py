@@ -18,7 +18,7 @@ from ..errors import BadArgument, BadData
 from ..paths import resolve
 from ..step import Metadata, Results, Step
 from . import records, spans, tfx_step
-from .columnar import cells, example_gen, ingest
+from .columnar import cells, choice, example_gen, ingest
 
 _PACKED: Final = (".bz2", ".deflate", ".gz", ".lzma", ".xz", ".zst", ".zstd")
 """How names of files end that Beam unpacks."""
@@ -35,7 +35,7 @@ def csv_example_gen(step: Step) -> Results:
         _check_header(file)
     objection = example_gen.objection(step, component, packed=_PACKED)
     try:
-        return _ingest(step, component, found, objection or ingest.from_csv)
+        return _ingest(step, component, found, ingest.from_csv, objection)
     except Exception:
         for file in files:  # only now: reading every row a second time costs
             cells.check(file)
@@ -49,7 +49,7 @@ def import_example_gen(step: Step) -> Results:
     component = _construct(step, ImportExampleGen)
     found = _resolve(step, component)
     _pin(component, found)
-    return _ingest(step, component, found, "this format is read by Beam only")
+    return _ingest(step, component, found, ingest.from_csv, "this format is read by Beam only")
 
 
 def parquet_example_gen(step: Step) -> Results:
@@ -61,7 +61,7 @@ def parquet_example_gen(step: Step) -> Results:
     )
     found = _resolve(step, component)
     _pin(component, found)
-    return _ingest(step, component, found, "this format is read by Beam only")
+    return _ingest(step, component, found, ingest.from_csv, "this format is read by Beam only")
 
 
 def _construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> BaseComponent:
@@ -155,16 +155,18 @@ def _pin(component: BaseComponent, found: spans.Found) -> list[str]:
 
 
 def _ingest(
-    step: Step, component: BaseComponent, found: spans.Found, how: str | example_gen.Ingest
+    step: Step,
+    component: BaseComponent,
+    found: spans.Found,
+    ingest: example_gen.Ingest,
+    objection: str | None,
 ) -> Results:
     """Ingest without Beam, or, if there is an objection to that, with TFX's own executor."""
-    if isinstance(how, str):
-        print(f"{step.component}: TFX on Beam ({how})")  # noqa: T201  # a step's log
+    if choice.is_columnar(step, objection):
+        results = example_gen.run(step, component, ingest)
+    else:
         results = tfx_step.run(step, component)
         _count(results.metadata["examples"], Path(step.outputs["examples"].path))
-    else:
-        print(f"{step.component}: columnar (local files, no beam_pipeline_args)")  # noqa: T201  # a step's log
-        results = example_gen.run(step, component, how)
     metadata = results.metadata["examples"]
     metadata |= {
         utils.SPAN_PROPERTY_NAME: found.span,

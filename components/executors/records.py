@@ -8,7 +8,11 @@ import gzip
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
+
+_CHUNK: Final = 4 << 20
+_LENGTH: Final = struct.Struct("<Q")
+_HEAD, _TAIL = 12, 4
 
 
 def read(directory: Path) -> Iterator[bytes]:
@@ -18,19 +22,44 @@ def read(directory: Path) -> Iterator[bytes]:
         EOFError: A file ends within a record.
     """
     for file in sorted(p for p in directory.iterdir() if p.is_file()):
-        with _open(file) as stream:
-            while head := stream.read(12):
-                length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else 0
-                body = stream.read(length + 4)
-                if len(head) < 12 or len(body) < length + 4:
-                    message = f"{file} ends within a record"
-                    raise EOFError(message)
-                yield body[:length]
+        for batch in batches(file):
+            yield from batch
+
+
+def batches(file: Path) -> Iterator[list[bytes]]:
+    """Yield the records of one file, some megabytes at a time.
+
+    Raises:
+        EOFError: The file ends within a record.
+    """
+    with _open(file) as stream:
+        rest = b""
+        while data := stream.read(max(_CHUNK, len(rest))):  # a record longer than many chunks
+            found, rest = _cut(rest + data)
+            if found:
+                yield found
+    if rest:
+        message = f"{file} ends within a record"
+        raise EOFError(message)
 
 
 def count(directory: Path) -> int:
     """Count the records in `directory`; 0 if it is not there."""
     return sum(1 for _ in read(directory)) if directory.is_dir() else 0
+
+
+def _cut(data: bytes) -> tuple[list[bytes], bytes]:
+    """Cut whole records out; give what is left over."""
+    found: list[bytes] = []
+    start = 0
+    while start + _HEAD <= len(data):
+        (length,) = _LENGTH.unpack_from(data, start)
+        end = start + _HEAD + length
+        if end + _TAIL > len(data):
+            break
+        found.append(data[start + _HEAD : end])
+        start = end + _TAIL
+    return found, data[start:]
 
 
 def _open(file: Path) -> BinaryIO:

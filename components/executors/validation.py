@@ -17,14 +17,18 @@ from ..errors import AnomalousData, BadArgument, BadData
 from ..paths import resolve
 from ..step import Results, Step
 from . import pages, tfx_step
+from .columnar import choice, statistics_gen as columnar_statistics
 
 
 def statistics_gen(step: Step) -> Results:
-    """Compute statistics with TFX's StatisticsGen, and draw them as a page."""
+    """Compute statistics as TFX's StatisticsGen does, or with it, and draw them as a page."""
     changes: dict[str, Any] = {}
     if options := step.parameters.get("stats_options"):
         changes["stats_options"] = _stats_options(options)
-    results = tfx_step.run(step, tfx_step.construct(step, StatisticsGen, **changes))
+    component = tfx_step.construct(step, StatisticsGen, **changes)
+    is_columnar = choice.is_columnar(step, columnar_statistics.objection(step, component))
+    run = columnar_statistics.run if is_columnar else tfx_step.run
+    results = run(step, component)
     splits = artifact_utils.decode_split_names(results.metadata["statistics"]["split_names"])
     statistics = Path(step.outputs["statistics"].path)
     pages.write_statistics(

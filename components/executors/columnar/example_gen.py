@@ -17,6 +17,7 @@ from tfx.utils import proto_utils
 
 from ...step import Results, Step
 from .. import tfx_step
+from . import choice
 from .ingest import Source
 from .splits import Splits, name_parts
 
@@ -37,8 +38,8 @@ def objection(
     files that can only be read with it.
     """
     properties = component.spec.exec_properties
-    if step.parameters.get("beam_pipeline_args"):
-        return "beam_pipeline_args are given"
+    if why := choice.objection(step):
+        return why
     if "://" in properties["input_base"]:
         return "the files are behind a URL"
     if any(
