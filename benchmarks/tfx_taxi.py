@@ -1,0 +1,93 @@
+"""The taxi pipeline as TFX users write it, compiled by TFX: `python tfx_taxi.py FILE.json`.
+
+The same nodes as `pipelines/taxi/pipeline.py`; TFX looks at the input inside its CsvExampleGen, so
+it has no counterpart of `span_resolver`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import tensorflow_model_analysis as tfma
+from google.protobuf import json_format
+from tfx import v1 as tfx
+
+os.environ["UNSUPPORTED_DO_NOT_PACKAGE_USER_MODULES"] = "1"  # building a wheel is no compiling
+MODULE = "pipelines/taxi/model.py"
+CREDIT_CARD = {"feature_values": {"payment_type": "Credit Card"}}
+EVAL_CONFIG = {
+    "model_specs": [
+        {
+            "signature_name": "serving_examples",
+            "preprocessing_function_names": ["transform_features"],
+            "label_key": "big_tip",
+        }
+    ],
+    "slicing_specs": [{}, CREDIT_CARD, {"feature_keys": ["trip_start_hour"]}],
+    "metrics_specs": [{"metrics": [{"class_name": "ExampleCount"}, {"class_name": "AUC"}]}],
+}
+
+
+def pipeline(store: str) -> tfx.dsl.Pipeline:
+    """Connect TFX's components as the taxi pipeline does."""
+    c = tfx.components
+    ingest = c.CsvExampleGen(
+        input_base="gs://bucket/trips",
+        input_config=tfx.proto.Input(
+            splits=[tfx.proto.Input.Split(name="trips", pattern="data.csv")]
+        ),
+        output_config=tfx.proto.Output(
+            split_config=tfx.proto.SplitConfig(
+                splits=[
+                    tfx.proto.SplitConfig.Split(name="train", hash_buckets=2),
+                    tfx.proto.SplitConfig.Split(name="eval", hash_buckets=1),
+                ]
+            )
+        ),
+    )
+    examples = ingest.outputs["examples"]
+    statistics = c.StatisticsGen(examples=examples)
+    schema = c.SchemaGen(statistics=statistics.outputs["statistics"])
+    validator = c.ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    transform = c.Transform(examples=examples, schema=schema.outputs["schema"], module_file=MODULE)
+    transform.add_upstream_node(validator)
+    trainer = c.Trainer(
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        module_file=MODULE,
+        train_args=tfx.proto.TrainArgs(num_steps=600),
+        eval_args=tfx.proto.EvalArgs(num_steps=50),
+    )
+    champion = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    )
+    evaluator = c.Evaluator(
+        examples=examples,
+        model=trainer.outputs["model"],
+        baseline_model=champion.outputs["model"],
+        schema=schema.outputs["schema"],
+        eval_config=json_format.ParseDict(EVAL_CONFIG, tfma.EvalConfig()),
+    )
+    pusher = c.Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=f"{store}/taxi")
+        ),
+    )
+    nodes = [ingest, statistics, schema, validator, transform, trainer, champion, evaluator, pusher]
+    return tfx.dsl.Pipeline("taxi", pipeline_root="gs://bucket/root", components=nodes)
+
+
+if __name__ == "__main__":
+    output = Path(sys.argv[1])
+    tfx.orchestration.experimental.KubeflowV2DagRunner(
+        config=tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(),
+        output_dir=str(output.parent),
+        output_filename=output.name,
+    ).run(pipeline("gs://bucket/models"))
