@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lockstep.components.executors.spans import look
+from lockstep.components.executors.input_files import look
 from lockstep.pipelines.engine.forks import Template
 from lockstep.pipelines.engine.launch import Step
 from lockstep.serving.errors import LockstepError
