@@ -7,7 +7,13 @@ from typing import Final
 import typer
 
 from ...serving.errors import Exit, LockstepError
-from . import compile as _compile, explain_cache as _explain_cache, models as _models, run as _run
+from . import (
+    compile as _compile,
+    explain_cache as _explain_cache,
+    gc as _gc,
+    models as _models,
+    run as _run,
+)
 
 app: Final = typer.Typer(
     name="lockstep",
@@ -20,6 +26,7 @@ app: Final = typer.Typer(
 app.add_typer(_compile.app)
 app.add_typer(_run.app)
 app.add_typer(_explain_cache.app)
+app.add_typer(_gc.app)
 app.add_typer(_models.app, name="models")
 
 

@@ -19,7 +19,7 @@ from .key import Key, is_its_own_rival, key_of
 from .launch import Ended, Launcher, Step, Stopped, log_tail
 from .outputs import collect, prepare
 from .plan import Task
-from .record import Earlier, Record, Vanished
+from .record import LOG, Earlier, Record, Vanished
 from .resolve import Placeholders, fill, fill_command
 from .result import State, TaskResult, Values
 
@@ -157,7 +157,7 @@ class Attempts:
 
     async def tries(self, task: Task, known: Placeholders) -> TaskResult:
         """Run a container's program until it succeeds or its retries are used up."""
-        log = self.record.task(known.path) / "log.txt"
+        log = self.record.task(known.path) / LOG
         result = TaskResult(known.path, State.RUNNING, log=log)
         for number in range(1, task.retry.count + 2):
             if number > 1:
@@ -203,7 +203,7 @@ class Attempts:
             source = directory / "component.py"
             source.write_text(program.source, encoding="utf-8")
             arguments = ["--component_module_path", str(source), *arguments]
-        log = directory.parent / "log.txt"
+        log = directory.parent / LOG
         with log.open("a", encoding="utf-8") as notes:
             notes.writelines(f"lockstep: {note}\n" for note in program.notes)
         return Step(

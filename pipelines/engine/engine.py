@@ -29,6 +29,7 @@ from .record import RUNS, Record, find_run, open_existing
 from .resolve import Outcome
 from .result import RunResult, State, TaskResult
 from .schedule import GRACE, Schedule
+from .sweep import remove_leftovers
 from .values import Json
 
 
@@ -102,7 +103,9 @@ def resume(name: str, *, root: Path = Path(".lockstep"), **manner: Any) -> RunRe
     values, project = json.loads(row["parameters"]), Path(row["project"])
     _check_project(project)
     with _room_under(root), closing(Record.reopen(root, name)) as record:
-        return _execute(planned, programs, record, project, values, Manner(**manner))
+        result = _execute(planned, programs, record, project, values, Manner(**manner))
+        remove_leftovers(record.database, record.root, name)
+        return result
 
 
 def _execute(

@@ -35,6 +35,9 @@ from .values import Json
 RUNS: Final = "runs"
 """The directory under a root that holds one directory for each run."""
 
+LOG: Final = "log.txt"
+"""What marks the directory of a task that has been started."""
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -128,6 +131,7 @@ class Record:
     def new_try(self, path: str) -> Path:
         """The new, empty directory of a task's next try."""
         task = self.task(path)
+        (task / LOG).touch()
         number = max((int(name) for name in os.listdir(task) if name.isdecimal()), default=0)
         directory = task / str(number + 1)
         directory.mkdir()
@@ -288,7 +292,7 @@ def is_alive(directory: Path) -> bool:
 
 
 def _is_there(database: sqlite3.Connection, execution: int) -> bool:
-    query = "SELECT 1 FROM executions WHERE id=? AND state='SUCCEEDED'"
+    query = "SELECT 1 FROM executions WHERE id=? AND key IS NOT NULL"
     return database.execute(query, (execution,)).fetchone() is not None
 
 

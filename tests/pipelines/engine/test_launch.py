@@ -1,5 +1,7 @@
 """Steps as fresh processes: how they end, and that nothing of them stays."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -92,3 +94,20 @@ def test_the_end_of_a_long_log_is_enough(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("".join(f"line {number}\n" for number in range(100_000)))
     assert log_tail(log, 2) == "line 99998\nline 99999"
+
+
+def test_a_step_ends_with_its_engine(write: Write, tmp_path: Path) -> None:
+    """Kill -9 of whoever has started it ends a step, too."""
+    write("import os, time\nprint('pid', os.getpid(), flush=True)\ntime.sleep(60)")
+    engine = (
+        "from pathlib import Path\n"
+        "from lockstep.pipelines.engine.launch import Processes, Step\n"
+        "Processes().run(Step('work', (), {}, Path(), Path('log.txt')))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", engine], cwd=tmp_path) as process:
+        log = tmp_path / "log.txt"
+        while not (log.exists() and log.read_text().endswith("\n")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+    assert gone(int(log.read_text().split()[1]))
