@@ -3,6 +3,7 @@
 import csv
 import glob
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +18,11 @@ from tfx.utils import proto_utils
 from ..errors import BadArgument, BadData
 from ..paths import resolve
 from ..step import Metadata, Results, Step
-from . import records, spans, tfx_step
-from .columnar import cells, choice, example_gen, ingest
+from . import input_files, records, tfx_step
+from .columnar import cells, choice, example_gen, ingest, messages
 
-_PACKED: Final = (".bz2", ".deflate", ".gz", ".lzma", ".xz", ".zst", ".zstd")
-"""How names of files end that Beam unpacks."""
+_PACKED: Final = (".bz2", ".deflate", ".lzma", ".xz", ".zst", ".zstd")
+"""How names of files end that only Beam unpacks."""
 
 
 def csv_example_gen(step: Step) -> Results:
@@ -33,7 +34,7 @@ def csv_example_gen(step: Step) -> Results:
     files = _pin(component, found)
     for file in files:
         _check_header(file)
-    objection = example_gen.objection(step, component, packed=_PACKED)
+    objection = example_gen.objection(step, component, packed=(*_PACKED, ".gz"))
     try:
         return _ingest(step, component, found, ingest.from_csv, objection)
     except Exception:
@@ -43,17 +44,20 @@ def csv_example_gen(step: Step) -> Results:
 
 
 def import_example_gen(step: Step) -> Results:
-    """Ingest TFRecord files with TFX's ImportExampleGen."""
+    """Ingest TFRecord files as TFX's ImportExampleGen does, or with it."""
     from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
 
     component = _construct(step, ImportExampleGen)
     found = _resolve(step, component)
     _pin(component, found)
-    return _ingest(step, component, found, ingest.from_csv, "this format is read by Beam only")
+    objection = example_gen.objection(step, component, messages.PAYLOADS, packed=_PACKED)
+    payload_format = component.spec.exec_properties["output_data_format"]
+    from_tfrecords = partial(ingest.from_tfrecords, payload_format)
+    return _ingest(step, component, found, from_tfrecords, objection)
 
 
 def parquet_example_gen(step: Step) -> Results:
-    """Ingest Parquet files with TFX's FileBasedExampleGen."""
+    """Ingest Parquet files by columns, or with TFX's FileBasedExampleGen."""
     from . import parquet
 
     component = _construct(
@@ -61,11 +65,12 @@ def parquet_example_gen(step: Step) -> Results:
     )
     found = _resolve(step, component)
     _pin(component, found)
-    return _ingest(step, component, found, ingest.from_csv, "this format is read by Beam only")
+    objection = example_gen.objection(step, component)
+    return _ingest(step, component, found, ingest.from_parquet, objection)
 
 
 def _construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> BaseComponent:
-    base = spans.local_directory(step) or resolve(step.parameters["input_base"])
+    base = input_files.local_directory(step) or resolve(step.parameters["input_base"])
     component = tfx_step.construct(step, constructor, input_base=base, **changes)
     try:
         utils.generate_output_split_names(_input_config(component), _output_config(component))
@@ -79,17 +84,19 @@ def _construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> 
     return component
 
 
-def look(step: Step) -> spans.Found:
+def look(step: Step) -> input_files.Found:
     """Resolve span, version and fingerprint as the driver of a TFX ExampleGen does."""
     return _look(_construct(step, FileBasedExampleGen))
 
 
-def _look(component: BaseComponent) -> spans.Found:
+def _look(component: BaseComponent) -> input_files.Found:
     base = component.spec.exec_properties["input_base"]
     try:
         processor = _processor(component)
         span, version = processor.resolve_span_and_version()
-        return spans.Found(span, version, processor.get_input_fingerprint(span, version) or "")
+        return input_files.Found(
+            span, version, processor.get_input_fingerprint(span, version) or ""
+        )
     except (ValueError, RuntimeError) as error:
         raise BadData(
             given=f"in {base}: {error}",
@@ -99,14 +106,14 @@ def _look(component: BaseComponent) -> spans.Found:
         ) from error
 
 
-def _resolve(step: Step, component: BaseComponent) -> spans.Found:
+def _resolve(step: Step, component: BaseComponent) -> input_files.Found:
     """Take what a span_resolver found, or look."""
     if "fingerprint" not in step.parameters:
         return _look(component)
-    version = step.parameters.get("version", spans.NO_VERSION)
-    return spans.Found(
+    version = step.parameters.get("version", input_files.NO_VERSION)
+    return input_files.Found(
         step.parameters.get("span", 0),
-        None if version == spans.NO_VERSION else version,
+        None if version == input_files.NO_VERSION else version,
         step.parameters["fingerprint"],
     )
 
@@ -131,7 +138,7 @@ def _processor(component: BaseComponent) -> input_processor.FileBasedInputProces
     )
 
 
-def _pin(component: BaseComponent, found: spans.Found) -> list[str]:
+def _pin(component: BaseComponent, found: input_files.Found) -> list[str]:
     """Put span and version into the patterns, and list the local files that match.
 
     Raises:
@@ -148,7 +155,7 @@ def _pin(component: BaseComponent, found: spans.Found) -> list[str]:
             continue
         matching = sorted(filter(os.path.isfile, glob.glob(os.path.join(base, split.pattern))))
         if not matching:
-            raise spans.no_files(base, split.name, split.pattern)
+            raise input_files.no_files(base, split.name, split.pattern)
         files += matching
     component.spec.exec_properties["input_config"] = proto_utils.proto_to_json(config)
     return files
@@ -157,7 +164,7 @@ def _pin(component: BaseComponent, found: spans.Found) -> list[str]:
 def _ingest(
     step: Step,
     component: BaseComponent,
-    found: spans.Found,
+    found: input_files.Found,
     ingest: example_gen.Ingest,
     objection: str | None,
 ) -> Results:

@@ -23,10 +23,11 @@ class Executor(BaseExampleGenExecutor):  # type: ignore[misc]  # TFX ships no ty
 @beam.ptransform_fn  # type: ignore[untyped-decorator]  # Beam ships none for it
 def _read(pipeline: Any, exec_properties: dict[str, Any], split_pattern: str) -> Any:
     pattern = os.path.join(exec_properties["input_base"], split_pattern)
-    return pipeline | beam.io.ReadFromParquet(pattern) | beam.Map(_to_example)
+    return pipeline | beam.io.ReadFromParquet(pattern) | beam.Map(to_example)
 
 
-def _to_example(row: dict[str, Any]) -> Any:
+def to_example(row: dict[str, Any]) -> Any:
+    """Turn a row into a tf.Example, as TFX does, but for the zeros."""
     return utils.dict_to_example({name: _kept(value) for name, value in row.items()})
 
 

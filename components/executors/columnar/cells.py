@@ -118,8 +118,8 @@ def _parse(records: list[str]) -> list[list[str]]:
         ValueError: A quote is open where a record ends.
     """
     csv.field_size_limit(sys.maxsize)
-    rows = list(csv.reader(records, strict=False))
-    if len(rows) != len(records) or (records and records[-1].count('"') % 2):
+    *rows, end = csv.reader([*records, ""])
+    if end or len(rows) != len(records) or "".join(records[-1:]).count('"') % 2:
         message = "a quote is opened, but not closed"
         raise ValueError(message)
     return rows

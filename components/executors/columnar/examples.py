@@ -1,6 +1,6 @@
 """Columns to serialized tf.Examples: the deterministic serialization, without an object per row.
 
-A tf.Example is a map from names to features, and a deterministic one has its names in order. So
+A tf.Example is a map from names to features, and a deterministic one has its names in order: so
 the bytes of a row are the bytes of its cells, one after the other (protobuf's encoding guide and
 `tensorflow/core/example/feature.proto`); equal cells of a column are encoded once.
 """
@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import tensorflow as tf
 from pyarrow import compute
 
 
@@ -40,8 +41,8 @@ _LISTS: Final = {Kind.BYTES: b"\x0a", Kind.FLOAT: b"\x12", Kind.INT: b"\x1a"}
 
 def encode(columns: Iterable[Column]) -> list[bytes]:
     """Serialize rows as `tf.train.Example.SerializeToString(deterministic=True)` does."""
-    ordered = sorted(columns, key=lambda column: column.name.encode())
-    cells = [_cells(column.name.encode(), column) for column in ordered]
+    by_name = {column.name: column for column in columns}
+    cells = [_cells(name.encode(), by_name[name]) for name in _in_order(tuple(by_name))]
     rows: list[bytes] = compute.call_function(
         "binary_join_element_wise", [*cells, _as_array([b""])[0]]
     ).to_pylist()
@@ -64,6 +65,20 @@ def rows_of(column: Column) -> list[bytes]:
     return rows
 
 
+@cache
+def _in_order(names: tuple[str, ...]) -> list[str]:
+    """Order names as the protobuf library at hand does: one puts "ab" before "a"."""
+    features = {name: tf.train.Feature() for name in names}
+    left = tf.train.Features(feature=features).SerializeToString(deterministic=True)
+    entries = {_entry(name.encode(), 0): name for name in names}
+    ordered: list[str] = []
+    while left:
+        entry = next(entry for entry in entries if left.startswith(entry))
+        ordered.append(entries.pop(entry))
+        left = left[len(entry) :]
+    return ordered
+
+
 def _cells(name: bytes, column: Column) -> Any:
     """Encode the entry of the map for every row."""
     heads: dict[int, bytes] = {}
@@ -71,10 +86,15 @@ def _cells(name: bytes, column: Column) -> Any:
     for feature in column.features:
         size = len(feature)
         if size not in heads:
-            inside = _delimited(b"\x0a", name) + _tag_and_size(b"\x12", size)
-            heads[size] = _tag_and_size(b"\x0a", len(inside) + size) + inside
+            heads[size] = _entry(name, size)
         entries.append(heads[size] + feature)
     return _as_array(entries).take(column.indices)
+
+
+def _entry(name: bytes, size: int) -> bytes:
+    """Begin an entry of the map whose Feature has `size` bytes."""
+    inside = _delimited(b"\x0a", name) + _tag_and_size(b"\x12", size)
+    return _tag_and_size(b"\x0a", len(inside) + size) + inside
 
 
 def _feature(kind: Kind, payload: bytes) -> bytes:

@@ -1,20 +1,25 @@
 """Files to splits of tf.Examples, a block at a time."""
 
+import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
+
+from google.protobuf.message import DecodeError
 
 from ...errors import BadData
-from . import cells, examples, pool, splits as s
+from .. import records
+from . import cells, examples, messages, pool, rows, splits as s
 from .examples import Column, Kind
 
 _BLOCK: Final = 4 << 20
-_PART: Final = 32 << 20
+_PART: Final = 16 << 20
 """Bytes of input that make one file of a split."""
 
+T = TypeVar("T")
 _Kinds = Mapping[str, Kind]
 
 
@@ -34,21 +39,18 @@ class _Block(NamedTuple):
     end: int
 
 
-def from_csv(source: Source, root: Path) -> Counter[str]:
+def from_csv(source: Source, root: Path, *, block: int = _BLOCK) -> Counter[str]:
     """Ingest CSV files; count the examples of each split.
 
     The first block says what kinds the columns have. If a later one says otherwise, the rest is
     only looked at, and everything is read once more with the kinds that hold it all.
     """
     names = _header(source.files)
-    feature = source.splits.feature
-    if feature is not None and feature not in names:
-        raise s.no_partition(feature)
-    blocks = [_Block(f, *ends) for f in source.files for ends in cells.blocks(f, _BLOCK)]
-    parts = pool.grouped(blocks, lambda block: block.end - block.start, _PART) or [[]]
+    blocks = [_Block(f, *ends) for f in source.files for ends in cells.blocks(f, block)]
+    parts = pool.grouped(blocks, lambda found: found.end - found.start, _PART) or [[]]
     kinds: _Kinds = dict.fromkeys(names, Kind.NOTHING)
-    for block in blocks[:1]:
-        kinds, _ = _read_csv(names, kinds, block)
+    for first in blocks[:1]:
+        kinds, _ = _read_csv(names, kinds, first)
     while True:
         write = partial(_write_csv, names, kinds, source.splits, root)
         results = list(pool.in_order(write, list(enumerate(parts))))
@@ -56,9 +58,58 @@ def from_csv(source: Source, root: Path) -> Counter[str]:
         if found == kinds:
             break
         kinds = found
-    if feature is not None and kinds[feature] not in (Kind.INT, Kind.BYTES):
-        raise s.no_partition(feature)
+    if not _are_dealt(source.splits, kinds):
+        raise s.no_partition(str(source.splits.feature))
     return sum((counts for _, counts in results), Counter())
+
+
+def from_tfrecords(payload_format: int, source: Source, root: Path) -> Counter[str]:
+    """Ingest TFRecord files; messages are written in their deterministic serialization."""
+    parts = pool.grouped(source.files, os.path.getsize, _PART)
+    read = partial(_read_tfrecords, payload_format, source.splits.feature)
+    return _written(read, parts, source.splits, root)
+
+
+def from_parquet(source: Source, root: Path) -> Counter[str]:
+    """Ingest Parquet files, a part of a row group at a time."""
+    groups = [group for file in source.files for group in rows.groups(file)]
+    parts = pool.grouped(groups, lambda group: group.size, _PART)
+    read = partial(_read_parquet, source.splits.feature)
+    return _written(read, parts, source.splits, root)
+
+
+def _written(
+    read: Callable[[T], Iterator[s.Batch]], parts: list[list[T]], splits: s.Splits, root: Path
+) -> Counter[str]:
+    write = partial(_write, read, splits, root)
+    return sum(pool.in_order(write, list(enumerate(parts or [[]]))), Counter())
+
+
+def _write(
+    read: Callable[[T], Iterator[s.Batch]],
+    splits: s.Splits,
+    root: Path,
+    task: tuple[int, list[T]],
+) -> Counter[str]:
+    part, items = task
+    return s.write((batch for item in items for batch in read(item)), splits, root, part)
+
+
+def _read_tfrecords(payload_format: int, feature: str | None, file: str) -> Iterator[s.Batch]:
+    for batch in records.batches(Path(file), is_checked=True):
+        try:
+            yield messages.batch(payload_format, feature, batch)
+        except DecodeError as error:
+            raise BadData(
+                given=f"{file} has a record that is no message of payload_format {payload_format}",
+                allowed="TFRecord files of tf.Examples (6) or tf.SequenceExamples (7)",
+                todo="set payload_format, or look at what wrote the file",
+            ) from error
+
+
+def _read_parquet(feature: str | None, group: rows.Group) -> Iterator[s.Batch]:
+    for columns in rows.read(group):
+        yield _batch({column.name: column for column in columns}, feature)
 
 
 def _write_csv(
@@ -73,18 +124,23 @@ def _write_csv(
     Gives the kinds that hold the whole part, and the number of examples in each split.
     """
     part, blocks = task
-    found = kinds
+    found, are_dealt = kinds, _are_dealt(splits, kinds)
 
     def batches() -> Iterator[s.Batch]:
         nonlocal found
         for block in blocks:
             fitting, columns = _read_csv(names, kinds, block)
             found = _highest(found, fitting)
-            if found == kinds:
+            if found == kinds and are_dealt:
                 yield _batch(columns, splits.feature)
 
     counts = s.write(batches(), splits, root, part)
     return found, counts
+
+
+def _are_dealt(splits: s.Splits, kinds: _Kinds) -> bool:
+    """Whether columns of these kinds have what decides on the split."""
+    return splits.feature is None or kinds.get(splits.feature) in (Kind.INT, Kind.BYTES)
 
 
 def _read_csv(
@@ -104,8 +160,13 @@ def _highest(kinds: _Kinds, *others: _Kinds) -> _Kinds:
 
 
 def _batch(columns: Mapping[str, Column], feature: str | None) -> s.Batch:
-    records = examples.encode(columns.values())
-    return s.Batch(records, records if feature is None else examples.rows_of(columns[feature]))
+    """Serialize the rows of a block."""
+    encoded = examples.encode(columns.values())
+    if feature is None:
+        return s.Batch(encoded, encoded)
+    if feature not in columns:
+        raise s.no_partition(feature)
+    return s.Batch(encoded, examples.rows_of(columns[feature]))
 
 
 def _header(files: Sequence[str]) -> list[str]:

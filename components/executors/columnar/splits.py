@@ -20,6 +20,9 @@ from ...errors import BadArgument
 _LEVEL: Final = 1
 """Of compression: twice as fast as the default, and a third larger."""
 
+_HASHED: Final = (b"\x0a", b"\x1a")
+"""How a serialized Feature begins that is a list of bytes or of integers."""
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -32,9 +35,15 @@ class Splits:
     """The feature whose hash decides, in place of the whole example's."""
 
     def choose(self, keys: Iterable[bytes]) -> Iterator[str]:
-        """Choose the split of every key."""
+        """Choose the split of every key.
+
+        Raises:
+            BadArgument: A key is a Feature, but neither of integers nor of bytes.
+        """
         total = self.bounds[-1]
         for key in keys:
+            if self.feature is not None and key[:1] not in _HASHED:
+                raise no_partition(self.feature)
             bucket = int.from_bytes(hashlib.sha256(key).digest(), "big") % total
             yield self.names[bisect(self.bounds, bucket)]
 
