@@ -89,7 +89,8 @@ def conclude(result: RunResult) -> int:
     """Print what came of a run, and give the exit code of the command."""
     width = None if sys.stdout.isatty() else 200
     out = Console(highlight=False, markup=False, soft_wrap=True, width=width)
-    out.print(_table(_summary(result), "task", "state", "seconds", "peak memory"))
+    out.print(_table(_summary(result), "task", "state", "waited", "seconds", "cpu", "peak memory"))
+    out.print(f"\n{_processor(result)}")
     if metrics := list(_metrics(result)):
         out.print()
         out.print(_table(metrics, "task", "metric", "value"))
@@ -109,8 +110,16 @@ def conclude(result: RunResult) -> int:
 
 def _summary(result: RunResult) -> Iterator[tuple[str | Text, ...]]:
     for task in result.tasks:
-        measured = (f"{task.seconds:.1f}", f"{task.peak_memory / 2**20:.0f} MiB")
-        yield task.path, _state(task), *(measured if task.tries else ("", ""))
+        memory = f"{task.peak_memory / 2**20:.0f} MiB"
+        measured = (f"{task.waited:.1f}", f"{task.seconds:.1f}", f"{task.cpu:.1f}", memory)
+        yield task.path, _state(task), *(measured if task.tries else ("",) * 4)
+
+
+def _processor(result: RunResult) -> str:
+    """Where the processor's time went: to this process, to imports (once for all), to steps."""
+    steps = sum(task.cpu for task in result.tasks)
+    parts = {"engine": time.process_time(), "imports": sum(result.imports.values()), "steps": steps}
+    return "CPU seconds: " + ", ".join(f"{name} {spent:.1f}" for name, spent in parts.items())
 
 
 def _metrics(result: RunResult) -> Iterator[tuple[str, ...]]:
@@ -146,7 +155,7 @@ def _pushed(result: RunResult) -> Iterator[tuple[str, Exit]]:
 def _table(rows: Iterable[tuple[str | Text, ...]], *titles: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in titles:
-        numeric = title in ("seconds", "peak memory", "value")
+        numeric = title in ("waited", "seconds", "cpu", "peak memory", "value")
         table.add_column(title, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)

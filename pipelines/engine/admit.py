@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ...components.catalogue import COMPONENTS, ENTRYPOINT
 from ..errors import CannotRunHere
+from .limits import limit_of
 from .plan import Container, Plan, Task
 from .values import Json
 
@@ -48,6 +49,8 @@ class Program:
     """The code of a lightweight component, to be written beside its outputs."""
     environment: tuple[tuple[str, str], ...] = ()
     timeout: float | None = None
+    memory: str = ""
+    """The most that it may hold, as Kubernetes writes it."""
     notes: tuple[str, ...] = ()
     """What was asked for and means nothing here, one sentence each."""
 
@@ -70,11 +73,12 @@ def _program(task: Task, container: Container) -> Program:
     command, arguments = tuple(spec.get("command", ())), tuple(spec.get("args", ()))
     notes = (*_settings(task.path, container.settings), *_resources(spec.get("resources", {})))
     environment = tuple((env["name"], env.get("value", "")) for env in spec.get("env", ()))
+    memory = limit_of(spec.get("resources", {}))
     deadline = container.settings.get("activeDeadlineSeconds")
     timeout = float(deadline) if deadline else None
     if command[:-1] == ENTRYPOINT and command[-1] in COMPONENTS:
         component = (command[-1], *arguments)
-        return Program(ENTRYPOINT[-1], component, None, environment, timeout, notes)
+        return Program(ENTRYPOINT[-1], component, None, environment, timeout, memory, notes)
     if not _is_lightweight(command):
         raise CannotRunHere(
             given=f"task {task.path} runs a command of the image {spec.get('image')!r}",
@@ -89,7 +93,9 @@ def _program(task: Task, container: Container) -> Program:
             todo="install it here, then run again",
         )
     environment = (("_KFP_RUNTIME", "true"), *environment)
-    return Program("kfp.dsl.executor_main", arguments, command[-1], environment, timeout, notes)
+    return Program(
+        "kfp.dsl.executor_main", arguments, command[-1], environment, timeout, memory, notes
+    )
 
 
 def _is_lightweight(command: tuple[str, ...]) -> bool:
@@ -145,4 +151,5 @@ def _settings(path: str, settings: Json) -> Iterator[str]:
 
 def _resources(resources: Json) -> Iterator[str]:
     for key, value in resources.items():
-        yield f"{key} {value} is not enforced on this machine"
+        if key not in ("memoryLimit", "resourceMemoryLimit"):
+            yield f"{key} {value} is not enforced on this machine"

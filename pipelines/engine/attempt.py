@@ -17,10 +17,11 @@ from .content import Content, content, place_of, stamp
 from .failpoint import failpoint
 from .key import Key, is_its_own_rival, key_of
 from .launch import Ended, Launcher, Step, Stopped, log_tail
+from .limits import quantity
 from .outputs import collect, prepare
 from .plan import Task
 from .record import LOG, Earlier, Record, Vanished
-from .resolve import Placeholders, fill, fill_command
+from .resolve import Placeholders, fill, fill_command, unresolved
 from .result import State, TaskResult, Values
 
 _STEP_CODES: Final = (Exit.USAGE, Exit.DEFINITION, Exit.STORE, Exit.ENVIRONMENT, Exit.DATA)
@@ -206,6 +207,10 @@ class Attempts:
         log = directory.parent / LOG
         with log.open("a", encoding="utf-8") as notes:
             notes.writelines(f"lockstep: {note}\n" for note in program.notes)
+        try:
+            memory = quantity(fill(program.memory, known)) if program.memory else None
+        except ValueError as error:
+            raise unresolved(known.path, "memory limit", str(error)) from error
         return Step(
             module=program.module,
             arguments=tuple(arguments),
@@ -213,6 +218,7 @@ class Attempts:
             directory=self.project,
             log=log,
             timeout=program.timeout,
+            memory=memory,
         )
 
     async def pause(self, seconds: float) -> None:

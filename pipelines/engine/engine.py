@@ -125,6 +125,7 @@ def _execute(
         schedule = Schedule(planned, attempts, time.time())
         with ThreadPoolExecutor(1) as scheduler, attempts.pool:
             outcome = _wait(schedule, scheduler.submit(asyncio.run, schedule.run(values)))
+        imports = launcher.imports()
     record.finish(outcome.state, outcome.outputs)
     failed = (task.exit_code for task in schedule.results if task.state is State.FAILED)
     cancelled = outcome.state is State.CANCELLED
@@ -135,6 +136,7 @@ def _execute(
         tasks=tuple(schedule.results),
         outputs=outcome.outputs,
         exit_code=Exit.INTERRUPTED if cancelled else next(failed, Exit.OK),
+        imports=imports,
     )
 
 

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from ...components.catalogue import COMPONENTS, ENTRYPOINT, WARM
 from .launch import Ended, Launcher, Processes, Step, Stopped
+from .limits import Guard, Limits
 
 _PROGRAM: Final = f"{__package__}.template"
 
@@ -75,6 +77,11 @@ class Forks:
             template.close()
         self.cold.close()
 
+    def imports(self) -> Mapping[str, float]:
+        """Processor seconds that each warm process has spent on imports, for all its steps."""
+        with self._lock:
+            return {name: template.import_cpu for name, template in self._templates.items()}
+
     def _template(self, name: str) -> "Template":
         with self._lock:
             if self._stopped:
@@ -91,6 +98,15 @@ def _template_of(module: str, arguments: tuple[str, ...]) -> str:
     if module != ENTRYPOINT[-1]:
         return module
     return "heavy" if COMPONENTS[arguments[0]].heavy else "light"
+
+
+@dataclass
+class _Asked:
+    """A step that was asked for, until its end."""
+
+    guard: Guard
+    forked: float = 0.0
+    answer: "Future[dict[str, Any]]" = field(default_factory=Future)
 
 
 class Template:
@@ -110,8 +126,7 @@ class Template:
                 start_new_session=True,
             )
         self._lock = threading.Lock()
-        self._pending: dict[int, Future[dict[str, Any]]] = {}
-        self._forked: dict[int, float] = {}
+        self._pending: dict[int, _Asked] = {}
         self._started = 0
         self.import_cpu = 0.0
         self._stopped = self.is_gone = self.is_ready = False
@@ -120,14 +135,14 @@ class Template:
 
     def run(self, step: Step) -> Ended:
         """Fork for a step, and wait for its end; a template that dies takes its steps along."""
-        began, late = time.monotonic(), threading.Event()
-        future: Future[dict[str, Any]] = Future()
+        began = time.monotonic()
         with self._lock:
             if self._stopped:
                 raise Stopped
             self._started += 1
             number = self._started
-            self._pending[number] = future
+            guard = Guard(Limits(step.timeout, step.memory), partial(self._kill, number))
+            asked = self._pending[number] = _Asked(guard)
         request = {
             "start": number,
             "module": step.module,
@@ -136,16 +151,13 @@ class Template:
             "directory": str(step.directory),
             "log": str(step.log),
         }
-        clock = threading.Timer(step.timeout or 0, self._expire, (number, late))
-        if step.timeout:
-            clock.start()
         self._send(request)
-        ended = future.result()
-        clock.cancel()
-        code = os.waitstatus_to_exitcode(ended["status"])
-        now = time.monotonic()
-        waited = self._forked.pop(number, now) - began
-        return Ended(code, now - began, ended["memory"], late.is_set(), ended["cpu"], waited)
+        ended = asked.answer.result()
+        guard.stop()
+        code, seconds = os.waitstatus_to_exitcode(ended["status"]), time.monotonic() - began
+        waited = (asked.forked or time.monotonic()) - began
+        memory = max(ended["memory"], guard.held)
+        return Ended(code, seconds, memory, guard.breach, ended["cpu"], waited)
 
     def stop(self, grace: float) -> None:
         """Signal every running step, and start no more."""
@@ -169,8 +181,7 @@ class Template:
         self._listener.join()
         self._channel.close()
 
-    def _expire(self, number: int, late: threading.Event) -> None:
-        late.set()
+    def _kill(self, number: int) -> None:
         self._send({"id": number, "signal": signal.SIGKILL})
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -185,13 +196,15 @@ class Template:
                 if "ready" in answer:
                     self.is_ready, self.import_cpu = True, answer["ready"]
                 elif "forked" in answer:
-                    self._forked[answer["forked"]] = time.monotonic()
+                    asked = self._pending[answer["forked"]]
+                    asked.forked = time.monotonic()
+                    asked.guard.start(answer["pid"])
                 else:
                     with self._lock:
-                        future = self._pending.pop(answer["ended"])
-                    future.set_result(answer)
+                        asked = self._pending.pop(answer["ended"])
+                    asked.answer.set_result(answer)
         self.is_gone = True
         with self._lock:
             lost, self._pending = list(self._pending.values()), {}
-        for future in lost:
-            future.set_result({"status": int(signal.SIGKILL), "memory": 0, "cpu": 0.0})
+        for asked in lost:
+            asked.answer.set_result({"status": int(signal.SIGKILL), "memory": 0, "cpu": 0.0})

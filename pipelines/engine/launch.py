@@ -9,8 +9,11 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
+
+from .limits import Guard, Limits
 
 _TETHER: Final = f"{__package__}.tether"
 
@@ -25,6 +28,9 @@ class Step:
     directory: Path
     log: Path
     timeout: float | None = None
+    """Seconds of execution."""
+    memory: int | None = None
+    """Bytes that its processes may hold."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,21 @@ class Ended:
     code: int
     seconds: float
     peak_memory: int
-    timed_out: bool = False
+    breach: str = ""
+    """The limit that it was killed for: `timeout` or `memory`."""
     cpu: float = 0.0
     waited: float = 0.0
     """Seconds from the request to the process."""
 
     def __str__(self) -> str:
         """Say it in a few words."""
-        if self.timed_out:
-            return f"stopped by its timeout after {self.seconds:.0f} s"
+        held = f"{self.peak_memory / 2**20:.0f} MiB"
+        if self.breach == "timeout":
+            return f"stopped by its timeout after {self.seconds - self.waited:.0f} s"
+        if self.breach == "memory":
+            return f"stopped by its memory limit: it held {held}"
+        if self.code == -signal.SIGKILL:
+            return f"killed by SIGKILL, as when memory runs out: it held {held}"
         if self.code < 0:
             return f"killed by {signal.Signals(-self.code).name}"
         return f"exit code {self.code}"
@@ -65,6 +77,10 @@ class Launcher(Protocol):
 
     def stop(self, grace: float) -> None:
         """End every running step: ask first, and after `grace` seconds insist."""
+        ...
+
+    def imports(self) -> Mapping[str, float]:
+        """Processor seconds that each warm process has spent on imports, for all its steps."""
         ...
 
     def close(self) -> None:
@@ -99,12 +115,10 @@ class Processes:
                 start_new_session=True,
             )
             self._running.add(process.pid)
-        late = threading.Event()
-        clock = threading.Timer(step.timeout or 0, self._expire, (process.pid, late))
-        if step.timeout:
-            clock.start()
+        guard = Guard(Limits(step.timeout, step.memory), partial(self._kill, process.pid))
+        guard.start(process.pid)
         _await(process.pid)
-        clock.cancel()
+        guard.stop()
         with self._lock:
             _signal_group(process.pid, signal.SIGKILL)  # what the step has left behind
             _, status, usage = os.wait4(process.pid, 0)
@@ -113,7 +127,8 @@ class Processes:
         unit = 1 if sys.platform == "darwin" else 1024
         seconds = time.monotonic() - started
         cpu = usage.ru_utime + usage.ru_stime
-        return Ended(process.returncode, seconds, usage.ru_maxrss * unit, late.is_set(), cpu)
+        memory = max(usage.ru_maxrss * unit, guard.held)
+        return Ended(process.returncode, seconds, memory, guard.breach, cpu)
 
     def stop(self, grace: float) -> None:
         """Send TERM to every running step's session, and KILL to what is left after `grace`."""
@@ -127,13 +142,16 @@ class Processes:
             clock.daemon = True
             clock.start()
 
+    def imports(self) -> Mapping[str, float]:
+        """Nothing is warm: each step imports what it needs."""
+        return {}
+
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _expire(self, pid: int, late: threading.Event) -> None:
+    def _kill(self, pid: int) -> None:
         with self._lock:
             if pid in self._running:
-                late.set()
                 _signal_group(pid, signal.SIGKILL)
 
 

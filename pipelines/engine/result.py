@@ -1,6 +1,7 @@
 """What a run leaves behind: states, results of tasks, the result of the run."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -68,3 +69,5 @@ class RunResult:
     """Every container and importer that had its turn, in the order in which they ended."""
     outputs: Values
     exit_code: Exit
+    imports: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Processor seconds that each warm process has spent on imports, for all steps."""

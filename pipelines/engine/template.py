@@ -10,7 +10,7 @@ children and itself.
     {"start": ID, "module": M, "arguments": [...], "environment": {...}, "directory": D, "log": L}
     {"signal": NUMBER, "id": ID}
     -> {"ready": CPU_SECONDS}
-    -> {"forked": ID}
+    -> {"forked": ID, "pid": PID}
     -> {"ended": ID, "status": WAIT_STATUS, "memory": BYTES, "cpu": SECONDS}
 """
 
@@ -81,7 +81,7 @@ def _answer(
     if pid == 0:
         channel.close()
         _run(request, own)
-    _send(channel, {"forked": request["start"]})
+    _send(channel, {"forked": request["start"], "pid": pid})
     return pid
 
 

@@ -161,7 +161,7 @@ def test_a_retry_starts_in_an_empty_directory(failures: RunResult) -> None:
 def test_a_step_that_is_killed_fails_alone(failures: RunResult) -> None:
     """The signal is named, and what it had printed is there."""
     killed = named(failures, "kill-itself")
-    assert killed.message.startswith("killed by SIGKILL\n")
+    assert killed.message.startswith("killed by SIGKILL, as when memory runs out: it held ")
     assert killed.message.endswith("allocating")
     recorded = read_run(failures.directory.parents[1], failures.run)
     assert recorded["tasks"]["kill-itself"]["state"] == "FAILED"

@@ -28,9 +28,10 @@ def test_a_python_file_is_compiled_and_run(tmp_path: Path) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "add  started"
     assert lines[1].startswith("add  done ")
-    assert lines[2].split() == ["task", "state", "seconds", "peak", "memory"]
+    assert lines[2].split() == ["task", "state", "waited", "seconds", "cpu", "peak", "memory"]
     assert lines[3].split()[:2] == ["add", "succeeded"]
-    assert lines[4] == "output Output: 15"
+    assert lines[5].startswith("CPU seconds: engine ")
+    assert lines[6] == "output Output: 15"
     (directory,) = (tmp_path / "root/runs").iterdir()
     assert lines[-1] == f"{directory.name} succeeded: {directory}"
 
@@ -84,7 +85,7 @@ def test_metrics_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     task = with_artifact("system.Metrics", {"auc": 0.9412, "tfx_type": "ModelEvaluation"})
     assert conclude(ended(State.SUCCEEDED, Exit.OK, task)) == Exit.OK
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["step", "succeeded", "1.2", "3", "MiB"] in lines
+    assert ["step", "succeeded", "0.0", "1.2", "0.0", "3", "MiB"] in lines
     assert ["step", "auc", "0.9412"] in lines
     assert not any("ModelEvaluation" in line for line in lines)
 

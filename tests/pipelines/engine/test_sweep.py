@@ -73,6 +73,10 @@ class Makes:
     def stop(self, grace: float) -> None:
         """There is nothing to stop."""
 
+    def imports(self) -> dict[str, float]:
+        """Nothing is warm."""
+        return {}
+
     def close(self) -> None:
         """There is nothing to let go of."""
 
