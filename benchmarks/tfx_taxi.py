@@ -1,4 +1,7 @@
-"""The taxi pipeline as TFX users write it, compiled by TFX: `python tfx_taxi.py FILE.json`.
+"""The taxi pipeline as TFX users write it.
+
+    python tfx_taxi.py FILE.json                  TFX compiles it for Kubeflow
+    python tfx_taxi.py DIRECTORY [TRAIN_STEPS]    TFX runs it here, with its cache on
 
 The same nodes as `pipelines/taxi/pipeline.py`; TFX looks at the input inside its CsvExampleGen, so
 it has no counterpart of `span_resolver`.
@@ -6,6 +9,7 @@ it has no counterpart of `span_resolver`.
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import tensorflow_model_analysis as tfma
@@ -28,11 +32,11 @@ EVAL_CONFIG = {
 }
 
 
-def pipeline(store: str) -> tfx.dsl.Pipeline:
+def pipeline(data: str, root: str, train_steps: int = 600) -> tfx.dsl.Pipeline:
     """Connect TFX's components as the taxi pipeline does."""
     c = tfx.components
     ingest = c.CsvExampleGen(
-        input_base="gs://bucket/trips",
+        input_base=data,
         input_config=tfx.proto.Input(
             splits=[tfx.proto.Input.Split(name="trips", pattern="data.csv")]
         ),
@@ -58,7 +62,7 @@ def pipeline(store: str) -> tfx.dsl.Pipeline:
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
         module_file=MODULE,
-        train_args=tfx.proto.TrainArgs(num_steps=600),
+        train_args=tfx.proto.TrainArgs(num_steps=train_steps),
         eval_args=tfx.proto.EvalArgs(num_steps=50),
     )
     champion = tfx.dsl.Resolver(
@@ -77,17 +81,39 @@ def pipeline(store: str) -> tfx.dsl.Pipeline:
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=f"{store}/taxi")
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=f"{root}/models/taxi")
         ),
     )
     nodes = [ingest, statistics, schema, validator, transform, trainer, champion, evaluator, pusher]
-    return tfx.dsl.Pipeline("taxi", pipeline_root="gs://bucket/root", components=nodes)
+    return tfx.dsl.Pipeline("taxi", pipeline_root=root, components=nodes, enable_cache=True)
+
+
+def compile_to(output: Path) -> None:
+    """Compile for Kubeflow."""
+    runner = tfx.orchestration.experimental
+    runner.KubeflowV2DagRunner(
+        config=runner.KubeflowV2DagRunnerConfig(),
+        output_dir=str(output.parent),
+        output_filename=output.name,
+    ).run(pipeline("gs://bucket/trips", "gs://bucket/root"))
+
+
+def run_in(directory: str, train_steps: int) -> None:
+    """Run with TFX's LocalDagRunner, Beam in this process."""
+    spec = find_spec("tfx")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    data = f"{spec.submodule_search_locations[0]}/components/testdata/external/csv"
+    made = pipeline(data, directory, train_steps)
+    made.metadata_connection_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(
+        f"{directory}/metadata.sqlite"
+    )
+    made.beam_pipeline_args = ["--direct_running_mode=in_memory"]
+    tfx.orchestration.LocalDagRunner().run(made)
 
 
 if __name__ == "__main__":
-    output = Path(sys.argv[1])
-    tfx.orchestration.experimental.KubeflowV2DagRunner(
-        config=tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(),
-        output_dir=str(output.parent),
-        output_filename=output.name,
-    ).run(pipeline("gs://bucket/models"))
+    if sys.argv[1].endswith(".json"):
+        compile_to(Path(sys.argv[1]))
+    else:
+        run_in(sys.argv[1], int(sys.argv[2]))
