@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pyarrow as pa
+import tensorflow as tf
 from hypothesis import HealthCheck, given, settings, strategies as st
 from pyarrow import parquet as arrow
 from tfx.components.example_gen import base_example_gen_executor
@@ -23,10 +24,11 @@ from tfx.components.example_gen.csv_example_gen import executor
 from tfx.proto import example_gen_pb2
 from tfx.utils import io_utils
 from tfx_bsl.coders import csv_decoder
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from lockstep.components.errors import BadData, StepError
 from lockstep.components.executors import parquet, records
-from lockstep.components.executors.columnar import cells, ingest
+from lockstep.components.executors.columnar import cells, decoding, ingest
 from lockstep.components.executors.columnar.splits import Splits, directory, name_parts
 
 TFX: Any = executor
@@ -158,6 +160,57 @@ def parquet_files(data: st.DataObject) -> None:
         assert examples(root) == expected
 
 
+FEATURES: Final = {
+    "int64_list": st.integers(-(2**63), 2**63 - 1),
+    "float_list": st.floats(width=32),
+    "bytes_list": st.binary(max_size=200),
+}
+
+
+@st.composite
+def rows_alike(draw: st.DrawFn) -> list[Any]:
+    """Draw tf.Examples; most have the same features, with one value each."""
+    kinds = draw(st.dictionaries(st.text(max_size=20), st.sampled_from(list(FEATURES)), max_size=4))
+    size = st.sampled_from((0, 1, 1, 1, 1, 1, 1, draw(st.integers(0, 3))))
+    found: list[Any] = []
+    for _ in range(draw(st.integers(1, 4))):
+        example: Any = tf.train.Example()
+        for name, kind in kinds.items():
+            feature, count = example.features.feature[name], draw(size)
+            if count or draw(st.booleans()):
+                getattr(feature, kind).value.extend(draw(FEATURES[kind]) for _ in range(count))
+                getattr(feature, kind).SetInParent()
+        found.append(example)
+    return found
+
+
+@CALM
+@given(rows_alike(), st.data())
+def decoded(examples: list[Any], data: st.DataObject) -> None:
+    """Rows become the columns that tfx_bsl makes of them, and broken ones are refused alike."""
+    rows: list[bytes] = [e.SerializeToString(deterministic=True) for e in examples]
+    if data.draw(st.booleans()):
+        last = bytearray(rows[-1])
+        for at in data.draw(st.lists(st.integers(0, max(0, len(last) - 1)), max_size=3)):
+            last[at : at + 1] = bytes([data.draw(st.integers(0, 255))])
+        rows[-1] = bytes(last)[: data.draw(st.integers(0, len(last)) | st.just(len(last)))]
+    try:
+        expected = ExamplesToRecordBatchDecoder().DecodeBatch(rows)
+    except RuntimeError:
+        try:
+            decoding.decode(rows)
+        except RuntimeError:
+            return
+        raise
+    found = decoding.decode(rows)
+    found.validate(full=True)
+    assert sorted(found.schema.names) == sorted(expected.schema.names)
+    for name, array in zip(found.schema.names, found.columns, strict=True):
+        other = expected.columns[expected.schema.names.index(name)]
+        assert array.type == other.type
+        assert repr(array.to_pylist()) == repr(other.to_pylist())
+
+
 def compare(files: Sequence[bytes], block: int, partition: str | None) -> None:
     """Ingest files with TFX's functions and with ours; where TFX fails, ours must say why."""
     with TemporaryDirectory() as name:
@@ -253,4 +306,9 @@ def patience(seconds: float = 1) -> Generator[None]:
 
 
 if __name__ == "__main__":
-    {"csv_files": csv_files, "garbage": garbage, "parquet_files": parquet_files}[sys.argv[1]]()
+    {
+        "csv_files": csv_files,
+        "garbage": garbage,
+        "parquet_files": parquet_files,
+        "decoded": decoded,
+    }[sys.argv[1]]()

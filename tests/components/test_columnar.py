@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("count", [50, pytest.param(2000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["csv_files", "garbage", "parquet_files"])
+@pytest.mark.parametrize("name", ["csv_files", "garbage", "parquet_files", "decoded"])
 def test_every_file_gives_what_tfx_makes_of_it(
     warm: Template, tmp_path: Path, name: str, count: int
 ) -> None:

@@ -15,13 +15,12 @@ from tensorflow_data_validation.statistics.generators import (
     top_k_uniques_sketch_stats_generator,
 )
 from tensorflow_metadata.proto.v0 import statistics_pb2
-from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from tfx_bsl.statistics import merge_util
 
 from .. import records
-from . import frequencies, pool
+from . import decoding, frequencies, pool
 
-_PART: Final = 8 << 20
+_PART: Final = 4 << 20
 """Bytes of compressed examples that one accumulator takes."""
 
 _pb2: Any = statistics_pb2  # protobuf makes what is in it at import
@@ -85,11 +84,10 @@ def _generators(options: tfdv.StatsOptions) -> list[Any]:
 def _accumulate(options: str, files: Sequence[Path]) -> list[Any] | None:
     """Give what every generator has gathered from the files; None if they have no examples."""
     generators = _generators(tfdv.StatsOptions.from_json(options))
-    decoder = ExamplesToRecordBatchDecoder()
     gathered = None
     for file in files:
         for batch in records.batches(file):
-            columns = decoder.DecodeBatch(batch)
+            columns = decoding.decode(batch)
             if gathered is None:
                 gathered = [g.create_accumulator() for g in generators]
             gathered = [g.add_input(a, columns) for g, a in zip(generators, gathered, strict=True)]
