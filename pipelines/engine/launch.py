@@ -1,6 +1,7 @@
 """How one try of a task becomes a process."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,11 @@ from typing import Final, Protocol
 from .limits import Guard, Limits
 
 _TETHER: Final = f"{__package__}.tether"
+
+_ERROR: Final = re.compile(
+    r"^[A-Z]\w+: (?:(?!^[A-Z]\w+: ).)*?^  allowed: .*?^  to do:   .*?\Z", re.MULTILINE | re.DOTALL
+)
+"""A step's error in three parts, the last thing that it prints."""
 
 
 @dataclass(frozen=True)
@@ -156,10 +162,14 @@ class Processes:
 
 
 def log_tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log, however long it is."""
+    """The end of a log, however long it is: a step's own error whole, or else the last lines."""
     with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 400 * lines))
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+        file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 16)))
+        text = file.read().decode(errors="replace")
+    errors = list(_ERROR.finditer(text))
+    if errors and not errors[-1][0].startswith("StepError:"):  # which points to a traceback
+        return errors[-1][0].rstrip()
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def _await(pid: int) -> None:

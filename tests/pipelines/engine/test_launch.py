@@ -111,3 +111,14 @@ def test_a_step_ends_with_its_engine(write: Write, tmp_path: Path) -> None:
             time.sleep(0.02)
         process.kill()
     assert gone(int(log.read_text().split()[1]))
+
+
+def test_a_steps_own_error_is_shown_whole(tmp_path: Path) -> None:
+    """However many lines a three-part error has, none is cut off, and nothing else is shown."""
+    log = tmp_path / "log.txt"
+    anomalies = "\n".join(f"    feature{i}: unexpected" for i in range(50))
+    error = (
+        f"AnomalousData: it does not fit:\n{anomalies}\n  allowed: fitting data\n  to do:   mend it"
+    )
+    log.write_text(f"INFO: noise\nValueError: an earlier one\nmore noise\n{error}\n")
+    assert log_tail(log) == error
