@@ -11,6 +11,7 @@ from . import (
     compile as _compile,
     explain_cache as _explain_cache,
     gc as _gc,
+    lineage as _lineage,
     models as _models,
     run as _run,
 )
@@ -27,6 +28,7 @@ app.add_typer(_compile.app)
 app.add_typer(_run.app)
 app.add_typer(_explain_cache.app)
 app.add_typer(_gc.app)
+app.add_typer(_lineage.app)
 app.add_typer(_models.app, name="models")
 
 

@@ -1,7 +1,7 @@
 """`lockstep run`: execute a pipeline on this machine, from its compiled form."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -53,6 +53,9 @@ def run_command(
             metavar="RUN", help="Go on with a run that was interrupted, in place of a new one."
         ),
     ] = "",
+    openlineage: Annotated[
+        str, typer.Option(metavar="FILE|URL", help="Where OpenLineage events go.")
+    ] = "",
 ) -> None:
     """Run a pipeline on this machine.
 
@@ -66,17 +69,21 @@ def run_command(
     if bool(source) == bool(resume) or (resume and param):
         message = "either a pipeline with its parameters, or --resume RUN, which has both"
         raise typer.BadParameter(message)
+    manner: dict[str, Any] = {
+        "root": root,
+        "jobs": jobs,
+        "cache": cache,
+        "openlineage": openlineage,
+    }
     if resume:
         with progress() as listen:
-            result = resume_run(resume, root=root, jobs=jobs, listen=listen, cache=cache)
+            result = resume_run(resume, listen=listen, **manner)
         raise typer.Exit(conclude(result))
     compiled = _compiled(source, image, project)
     inputs = compiled.spec["root"].get("inputDefinitions", {})
     values = from_text(inputs, _pairs(param or []))
     with progress() as listen:
-        result = run(
-            compiled, values, root=root, project=project, jobs=jobs, listen=listen, cache=cache
-        )
+        result = run(compiled, values, project=project, listen=listen, **manner)
     raise typer.Exit(conclude(result))
 
 

@@ -23,6 +23,7 @@ from .admit import Program, admit
 from .attempt import Attempts, Listener, name_of
 from .forks import Forks
 from .launch import Launcher
+from .openlineage import Events
 from .parameters import bind
 from .plan import Plan, plan
 from .record import RUNS, Record, find_run, open_existing
@@ -49,6 +50,8 @@ class Manner:
     """Is told of every start and end of a task."""
     cache: bool = True
     """Whether outputs of earlier executions may serve."""
+    openlineage: str = ""
+    """A file or a URL that OpenLineage events go to; empty: nowhere."""
 
 
 def run(
@@ -116,16 +119,21 @@ def _execute(
     values: Json,
     manner: Manner,
 ) -> RunResult:
-    with closing(manner.launcher or Forks()) as launcher:
+    events = Events(manner.openlineage, record.root, record.run, planned.name)
+
+    def listen(result: TaskResult) -> None:
+        manner.listen(result)
+        events.listen(result)
+
+    with closing(manner.launcher or Forks()) as launcher, events:
         jobs = manner.jobs or os.cpu_count() or 1
-        attempts = Attempts(
-            record, programs, project, launcher, manner.listen, jobs, cache=manner.cache
-        )
+        attempts = Attempts(record, programs, project, launcher, listen, jobs, manner.cache)
         _warm_up(planned, attempts)
         schedule = Schedule(planned, attempts, time.time())
         with ThreadPoolExecutor(1) as scheduler, attempts.pool:
             outcome = _wait(schedule, scheduler.submit(asyncio.run, schedule.run(values)))
         imports = launcher.imports()
+        events.end(outcome.state)
     record.finish(outcome.state, outcome.outputs)
     failed = (task.exit_code for task in schedule.results if task.state is State.FAILED)
     cancelled = outcome.state is State.CANCELLED
