@@ -208,6 +208,7 @@ def _files(base: str, pattern: str) -> list[str]:
 
 def splits_of(step: Step) -> Sequence[Mapping[str, str]]:
     """Read the splits that `input_config` names; without it every file is one split."""
+    splits: Sequence[Mapping[str, str]] | None
     splits = (step.parameters.get("input_config") or {}).get("splits")
     if splits is None:
         return [{"name": "single_split", "pattern": "*"}]
