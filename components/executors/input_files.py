@@ -208,8 +208,8 @@ def _files(base: str, pattern: str) -> list[str]:
 
 def splits_of(step: Step) -> Sequence[Mapping[str, str]]:
     """Read the splits that `input_config` names; without it every file is one split."""
-    splits: Sequence[Mapping[str, str]] | None
-    splits = (step.parameters.get("input_config") or {}).get("splits")
+    config: dict[str, list[dict[str, str]]] = step.parameters.get("input_config") or {}
+    splits = config.get("splits")
     if splits is None:
         return [{"name": "single_split", "pattern": "*"}]
     if all(s.keys() == {"name", "pattern"} for s in splits):

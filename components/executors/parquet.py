@@ -20,7 +20,7 @@ class Executor(BaseExampleGenExecutor):  # type: ignore[misc]  # TFX ships no ty
         return _read
 
 
-@beam.ptransform_fn  # type: ignore[untyped-decorator]  # Beam ships none for it
+@beam.ptransform_fn
 def _read(pipeline: Any, exec_properties: dict[str, Any], split_pattern: str) -> Any:
     pattern = os.path.join(exec_properties["input_base"], split_pattern)
     return pipeline | beam.io.ReadFromParquet(pattern) | beam.Map(to_example)
