@@ -88,7 +88,7 @@ def _name(data: _Bytes, start: _Numbers, end: _Numbers) -> str:
     """Read the name that all rows have at this place."""
     first = data[start[0] : end[0]]
     _demand((end - start == len(first)).all())
-    words = np.ndarray((len(data) - _WORD + 1,), "<u8", data, 0, (1,))
+    words: NDArray[np.uint64] = np.ndarray((len(data) - _WORD + 1,), "<u8", data, 0, (1,))
     for i in range(0, len(first), _WORD):
         others = np.uint64(2 ** (8 * min(_WORD, len(first) - i)) - 1)
         _demand(not ((words[start + i] ^ words[start[0] + i]) & others).any())

@@ -42,11 +42,17 @@ _LISTS: Final = {Kind.BYTES: b"\x0a", Kind.FLOAT: b"\x12", Kind.INT: b"\x1a"}
 def encode(columns: Iterable[Column]) -> list[bytes]:
     """Serialize rows as `tf.train.Example.SerializeToString(deterministic=True)` does."""
     by_name = {column.name: column for column in columns}
-    cells = [_cells(name.encode(), by_name[name]) for name in _in_order(tuple(by_name))]
-    rows: list[bytes] = compute.call_function(
-        "binary_join_element_wise", [*cells, _as_array([b""])[0]]
-    ).to_pylist()
-    return [_tag_and_size(b"\x0a", len(row)) + row for row in rows]
+    sizes: Any = 0
+    parts: list[Any] = []
+    for name in _in_order(tuple(by_name)):
+        entries, indices = _entries(name.encode(), by_name[name]), by_name[name].indices
+        parts.append(_as_array(entries).take(indices))
+        sizes = sizes + np.fromiter(map(len, entries), np.int64)[indices.to_numpy()]
+    different, which = np.unique(sizes, return_inverse=True)
+    heads = _as_array([_tag_and_size(b"\x0a", size) for size in different.tolist()])
+    parts = [heads.take(pa.array(which)), *parts, _as_array([b""])[0]]
+    rows: list[bytes] = compute.call_function("binary_join_element_wise", parts).to_pylist()
+    return rows
 
 
 def column(name: str, kind: Kind, values: Sequence[Any], indices: Any, missing: Kind) -> Column:
@@ -79,8 +85,8 @@ def _in_order(names: tuple[str, ...]) -> list[str]:
     return ordered
 
 
-def _cells(name: bytes, column: Column) -> Any:
-    """Encode the entry of the map for every row."""
+def _entries(name: bytes, column: Column) -> list[bytes]:
+    """Encode the entry of the map for every different value."""
     heads: dict[int, bytes] = {}
     entries: list[bytes] = []
     for feature in column.features:
@@ -88,7 +94,7 @@ def _cells(name: bytes, column: Column) -> Any:
         if size not in heads:
             heads[size] = _entry(name, size)
         entries.append(heads[size] + feature)
-    return _as_array(entries).take(column.indices)
+    return entries
 
 
 def _entry(name: bytes, size: int) -> bytes:
