@@ -53,7 +53,7 @@ class Attempts:
         """Take over what a resumed run has committed already."""
         self.kept = self.record.committed()
         self.slots = asyncio.Semaphore(self.jobs)
-        self.pool = ThreadPoolExecutor(self.jobs)
+        self.pool = ThreadPoolExecutor(self.jobs + 2)  # whoever reads need not wait for a step
 
     async def container(self, task: Task, known: Placeholders) -> TaskResult:
         """Give a task its outputs, and record them."""

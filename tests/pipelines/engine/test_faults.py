@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,10 @@ class Ground:
     """A project with the cheap pipeline, and what an undisturbed run of it leaves behind."""
 
     project: Path
-    seconds: float
-    digests: dict[str, str]
+    parameters: tuple[str, ...]
+    """Of the pipeline, where `PLACE` stands for what a run has to itself."""
+    seconds: float = 0.0
+    digests: dict[str, str] = field(default_factory=dict[str, str])
 
     def command(self, place: Path, *arguments: str) -> list[str]:
         """`lockstep run`, with a root and a store of its own."""
@@ -40,8 +42,8 @@ class Ground:
 
     def start(self, place: Path) -> list[str]:
         """The command that starts a run."""
-        params = ["--param", "data=data", "--param", f"model_store={place}/models"]
-        return self.command(place, "cheap.yaml", *params)
+        parameters = (f"--param={x.replace('PLACE', str(place))}" for x in self.parameters)
+        return self.command(place, "pipeline.yaml", *parameters)
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -56,24 +58,25 @@ def digests(root: Path) -> dict[str, str]:
     return dict(found)
 
 
+def undisturbed(project: Path, source: str, *parameters: str) -> Ground:
+    """Run a pipeline once, undisturbed."""
+    compiled = compile_pipeline(str(Path(__file__).with_name(source)), project_root=project)
+    (project / "pipeline.yaml").write_text(ir.dump(compiled))
+    ground, place = Ground(project, parameters), project / "undisturbed"
+    started = time.monotonic()
+    subprocess.run(ground.start(place), cwd=project, check=True, capture_output=True)
+    return replace(ground, seconds=time.monotonic() - started, digests=digests(place / "root"))
+
+
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    """Run the pipeline once, undisturbed."""
+    """The pipeline with a model that is pushed."""
     project = tmp_path_factory.mktemp("project")
     (project / "data").mkdir()
     (project / "data/data.csv").write_text("a,b\n1,2\n")
-    source = Path(__file__).with_name("cheap.py")
-    (project / "cheap.yaml").write_text(
-        ir.dump(compile_pipeline(str(source), project_root=project))
-    )
-    ground = Ground(project, 0.0, {})
-    place = tmp_path_factory.mktemp("undisturbed")
-    started = time.monotonic()
-    subprocess.run(ground.start(place), cwd=project, check=True, capture_output=True)
-    seconds = time.monotonic() - started
-    found = digests(place / "root")
-    assert len(found) == 6
-    return Ground(project, seconds, found)
+    ground = undisturbed(project, "cheap.py", "data=data", "model_store=PLACE/models")
+    assert len(ground.digests) == 6
+    return ground
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -143,8 +146,8 @@ def check(ground: Ground, chance: random.Random, place: Path, failpoint: str) ->
         sweep(root)  # at most an empty directory, made before the run was recorded
     assert digests(root) == ground.digests
     assert sweep(root, dry_run=True) == []
-    versions = [path for path in (place / "models/cheap").iterdir() if path.is_dir()]
-    assert len(versions) == 1
+    versions = [path for path in (place / "models/cheap").glob("*") if path.is_dir()]
+    assert len(versions) == len([name for name in ground.digests if "pushed_model" in name])
 
 
 def _is_recorded(root: Path, run: str) -> bool:
@@ -174,6 +177,17 @@ def test_killed_runs_end_as_if_nothing_had_happened(ground: Ground, tmp_path: Pa
 def test_fifty_killed_runs_end_as_if_nothing_had_happened(ground: Ground, tmp_path: Path) -> None:
     """Fifty times, twenty of them between write, digest and record."""
     many(ground, tmp_path, 50)
+
+
+@pytest.mark.slow
+def test_killed_runs_of_real_steps_end_as_if_nothing_had_happened(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """Ten times the cheap part of the taxi pipeline, in forks of the template with TFX."""
+    project = tmp_path_factory.mktemp("taxi")
+    ground = undisturbed(project, "cheap_taxi.py")
+    assert len(ground.digests) == 6
+    many(ground, tmp_path, 10)
 
 
 def test_several_engines_share_a_root(ground: Ground, tmp_path: Path) -> None:
