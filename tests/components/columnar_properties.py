@@ -211,6 +211,25 @@ def decoded(examples: list[Any], data: st.DataObject) -> None:
         assert repr(array.to_pylist()) == repr(other.to_pylist())
 
 
+def parts() -> None:
+    """Several processes, each with parts of the file, give the same examples in the same order.
+
+    The last row says that a column of whole numbers is one of numbers.
+    """
+    lines = [f"{i},{i % 7},text {i % 11}" for i in range(400)]
+    with TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "x.csv").write_text("\n".join(["a,b,c", *lines, "0.5,1,last"]))
+        paths = [str(root / "x.csv")]
+        expected = deal(by_tfx(paths), None)
+        ingest.from_csv(ingest.Source(paths, splits(None)), root, block=500, part=1500)
+        assert examples(root) == expected
+        count = len(list(directory(root, "train").iterdir()))
+        assert count > 2
+        names = {f"data_tfrecord-{i:05}-of-{count:05}.gz" for i in range(count)}
+        assert {file.name for file in directory(root, "train").iterdir()} == names
+
+
 def compare(files: Sequence[bytes], block: int, partition: str | None) -> None:
     """Ingest files with TFX's functions and with ours; where TFX fails, ours must say why."""
     with TemporaryDirectory() as name:
@@ -311,4 +330,5 @@ if __name__ == "__main__":
         "garbage": garbage,
         "parquet_files": parquet_files,
         "decoded": decoded,
+        "parts": parts,
     }[sys.argv[1]]()

@@ -39,15 +39,15 @@ class _Block(NamedTuple):
     end: int
 
 
-def from_csv(source: Source, root: Path, *, block: int = _BLOCK) -> Counter[str]:
-    """Ingest CSV files; count the examples of each split.
+def from_csv(source: Source, root: Path, *, block: int = _BLOCK, part: int = _PART) -> Counter[str]:
+    """Ingest CSV files, so many bytes at a time; count the examples of each split.
 
     The first block says what kinds the columns have. If a later one says otherwise, the rest is
     only looked at, and everything is read once more with the kinds that hold it all.
     """
     names = _header(source.files)
     blocks = [_Block(f, *ends) for f in source.files for ends in cells.blocks(f, block)]
-    parts = pool.grouped(blocks, lambda found: found.end - found.start, _PART) or [[]]
+    parts = pool.grouped(blocks, lambda found: found.end - found.start, part) or [[]]
     kinds: _Kinds = dict.fromkeys(names, Kind.NOTHING)
     for first in blocks[:1]:
         kinds, _ = _read_csv(names, kinds, first)
