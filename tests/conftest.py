@@ -1,11 +1,16 @@
 """What any test may ask for."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from lockstep.components.catalogue import WARM
 from lockstep.pipelines.engine.forks import Template
+
+# In a job that was put into the background SIGINT is ignored, and every child inherits that: then
+# none of the runs that tests interrupt would notice.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
