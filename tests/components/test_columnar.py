@@ -1,12 +1,16 @@
 """The columnar executors, held against TFX's own."""
 
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lockstep.components.paths import resolve
 from lockstep.pipelines.engine.forks import Template
 from lockstep.pipelines.engine.launch import Step
+from lockstep.serving.errors import Exit
 
 HERE = Path(__file__).parent
 BEAM = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
@@ -28,6 +32,29 @@ def test_several_processes_make_one_artifact(warm: Template, tmp_path: Path) -> 
     log = tmp_path / "log.txt"
     step = Step("columnar_properties", ("parts", "1"), {}, HERE, log)
     assert warm.run(step).code == 0, log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (lambda data: data[:-1], "trips.gz ends within a record"),
+        (lambda data: data[:-1] + b"x", "has a record whose checksum is wrong"),
+        (lambda data: data[:12] + b"\xff" * 4 + data[16:], "has a record whose checksum is wrong"),
+    ],
+)
+def test_a_broken_tf_record_is_refused(
+    workshop: Any, tmp_path: Path, broken: Callable[[bytes], bytes], says: str
+) -> None:
+    """A file that was cut or changed on its way: the step names the file, and writes nothing."""
+    penguins = Path(resolve("package:tfx/components/testdata/penguin/data/Split-train"))
+    [file] = penguins.iterdir()
+    directory = workshop.project / tmp_path.name
+    directory.mkdir()
+    data = broken(gzip.decompress(file.read_bytes()))
+    (directory / "trips.gz").write_bytes(gzip.compress(data))
+    ran = workshop.run("import_example_gen", input_base=tmp_path.name)
+    assert ran.code == Exit.DATA
+    assert says in ran.error
 
 
 @pytest.mark.slow

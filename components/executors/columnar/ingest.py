@@ -1,6 +1,8 @@
 """Files to splits of tf.Examples, a block at a time."""
 
+import gzip
 import os
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,15 +98,16 @@ def _write(
 
 
 def _read_tfrecords(payload_format: int, feature: str | None, file: str) -> Iterator[s.Batch]:
-    for batch in records.batches(Path(file), is_checked=True):
-        try:
+    try:
+        for batch in records.batches(Path(file), is_checked=True):
             yield messages.batch(payload_format, feature, batch)
-        except DecodeError as error:
-            raise BadData(
-                given=f"{file} has a record that is no message of payload_format {payload_format}",
-                allowed="TFRecord files of tf.Examples (6) or tf.SequenceExamples (7)",
-                todo="set payload_format, or look at what wrote the file",
-            ) from error
+    except (DecodeError, EOFError, ValueError, gzip.BadGzipFile, zlib.error) as error:
+        raise BadData(
+            given=f"{file} has a record that cannot be read: {error}",
+            allowed="TFRecord files, their records tf.Examples if payload_format is 6, "
+            "tf.SequenceExamples if it is 7, anything if it is 11",
+            todo="set payload_format, or look at what wrote the file",
+        ) from error
 
 
 def _read_parquet(feature: str | None, group: rows.Group) -> Iterator[s.Batch]:
