@@ -101,6 +101,10 @@ def conclude(result: RunResult) -> int:
             log = f"\n  log: {task.log}" if task.log else ""
             print(f"\nerror: {task.path}: {task.message}{log}", file=sys.stderr)  # noqa: T201
     out.print(f"\n{result.run} {result.state.value.lower()}: {result.directory}")
+    if result.state is not State.SUCCEEDED:
+        root = str(result.directory.parents[1])
+        again = shlex.join(["lockstep", "run", "--resume", result.run, "--root", root])
+        out.print(f"to go on with it: {again}")
     verdict = Exit.OK
     for line, code in _pushed(result):
         out.print(line)

@@ -78,6 +78,7 @@ def run(
         BadParameter: A parameter is unknown, missing or of the wrong type.
         CannotRunHere: A task needs something that this machine does not offer.
     """
+    how = Manner(**manner)
     text = ir.dump(compiled)
     planned = plan(ir.parse(text))
     programs = admit(planned)
@@ -87,7 +88,7 @@ def run(
         project = project.absolute()
         record = Record.create(root, planned.name, planned.digest, text, values, project)
         with closing(record):
-            return _execute(planned, programs, record, project, values, Manner(**manner))
+            return _execute(planned, programs, record, project, values, how)
 
 
 def resume(name: str, *, root: Path = Path(".lockstep"), **manner: Any) -> RunResult:
@@ -99,6 +100,7 @@ def resume(name: str, *, root: Path = Path(".lockstep"), **manner: Any) -> RunRe
         UnknownRun: There is none of this name.
         RunIsAlive: Its engine has not ended.
     """
+    how = Manner(**manner)
     with closing(open_existing(root)) as database:
         row = dict(find_run(database, root, name))
     planned = plan(ir.load(root / RUNS / name / "pipeline.yaml"))
@@ -106,7 +108,7 @@ def resume(name: str, *, root: Path = Path(".lockstep"), **manner: Any) -> RunRe
     values, project = json.loads(row["parameters"]), Path(row["project"])
     _check_project(project)
     with _room_under(root), closing(Record.reopen(root, name)) as record:
-        result = _execute(planned, programs, record, project, values, Manner(**manner))
+        result = _execute(planned, programs, record, project, values, how)
         remove_leftovers(record.database, record.root, name)
         return result
 

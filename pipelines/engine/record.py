@@ -154,20 +154,20 @@ class Record:
         with transaction(self.database):
             if origin and not _is_there(self.database, origin.id):
                 raise Vanished
-            found = self.database.execute(
+            self.database.execute(
                 "DELETE FROM executions WHERE run=? AND task=?", (self.run, result.path)
             )
             row = _row(result, inputs, program, key or Key(), origin)
             row |= {"run": self.run, "directory": self._relative(result.directory)}
             names, places = ", ".join(row), ", ".join("?" * len(row))
-            found = self.database.execute(
+            inserted = self.database.execute(
                 f"INSERT INTO executions ({names}) VALUES ({places})", tuple(row.values())
             )
             failpoint("recording")
             if origin is None:
                 self.database.executemany(
                     "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    _artifacts(found.lastrowid, result.outputs, contents or {}),
+                    _artifacts(inserted.lastrowid, result.outputs, contents or {}),
                 )
         failpoint("recorded")
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from lockstep.pipelines import ir
+from lockstep.pipelines.cli import app
 from lockstep.pipelines.engine.engine import run
 from lockstep.pipelines.engine.explain import explain
 from lockstep.pipelines.engine.launch import Ended, Step
 from lockstep.pipelines.engine.result import RunResult
-
-MODEL = "format/saved_model.pb"
+from lockstep.pipelines.errors import UnknownRun
+from lockstep.serving.store import digest
 
 
 @dataclass
@@ -227,3 +229,76 @@ def test_warming_up_waits_until_a_step_is_known_to_run(tmp_path: Path) -> None:
         run(pipeline(), root=tmp_path / "root", project=tmp_path, launcher=launcher)
     assert {"statistics_gen", "trainer", "pusher"} == set(launchers[0].expected)
     assert set(launchers[1].expected) == {"pusher"}
+
+
+def test_the_command_explains_in_text_and_json(execute: Execute) -> None:
+    """The same facts; an unknown run is told."""
+    _, first = execute(pipeline())
+    root = ["--root", str(first.directory.parents[1])]
+    text = CliRunner().invoke(app, ["explain-cache", first.run, *root]).stdout
+    assert "train: miss, it had never succeeded here before\n" in text
+    found = json.loads(
+        CliRunner().invoke(app, ["explain-cache", first.run, "--json", *root]).stdout
+    )
+    assert [one["task"] for one in found] == ["statistics", "train", "push"]
+    assert found[1]["hit"] is False
+    failed = CliRunner().invoke(app, ["explain-cache", "x", *root])
+    assert isinstance(failed.exception, UnknownRun)
+
+
+def test_a_model_that_has_become_the_champion_is_not_evaluated_again(
+    tmp_path: Path,
+) -> None:
+    """How it has passed before stands; another champion is a new rival."""
+    candidate = tmp_path / "candidate"
+    (candidate / "Format-Serving").mkdir(parents=True)
+    (candidate / "Format-Serving/saved_model.pb").write_bytes(b"model")
+    own = digest(str(candidate / "Format-Serving"))
+
+    def ran(champion: str) -> list[str]:
+        (tmp_path / "champion").mkdir(exist_ok=True)
+        (tmp_path / "champion/saved_model.pb").write_text(champion)
+        launcher = Writes()
+        compiled = evaluation(str(candidate), str(tmp_path / "champion"), champion)
+        run(compiled, root=tmp_path / "root", project=tmp_path, launcher=launcher)
+        return launcher.ran
+
+    assert ran("") == ["evaluator"]
+    assert ran(own) == []
+    assert ran("another") == ["evaluator"]
+    assert ran("another") == []
+
+
+def evaluation(candidate: str, champion: str, digest: str) -> ir.CompiledPipeline:
+    """A pipeline that evaluates one imported model against another."""
+    compiled = pipeline()
+    tasks: dict[str, Any] = {
+        name: {"componentRef": {"name": name}, "cachingOptions": {"enableCache": True}}
+        for name in ("candidate", "champion", "evaluator")
+    }
+    tasks["evaluator"]["inputs"] = {
+        "artifacts": {
+            key: {"taskOutputArtifact": {"producerTask": task, "outputArtifactKey": "artifact"}}
+            for key, task in (("model", "candidate"), ("baseline_model", "champion"))
+        }
+    }
+    spec = compiled.spec
+    spec["root"]["dag"]["tasks"] = tasks
+    command = ["python", "-m", "lockstep.components", "evaluator"]
+    spec["components"] = {"evaluator": component("evaluator", "model", "baseline_model")}
+    executors: dict[str, Any] = {
+        "evaluator": {"container": {"command": command, "args": ["--executor_input", "{{$}}"]}}
+    }
+    for name, uri, metadata in (
+        ("candidate", candidate, {}),
+        ("champion", champion, {"digest": digest}),
+    ):
+        kind = {"schemaTitle": "system.Model"}
+        spec["components"][name] = {
+            "executorLabel": name,
+            "outputDefinitions": {"artifacts": {"artifact": {"artifactType": kind}}},
+        }
+        address = {"artifactUri": {"constant": uri}, "typeSchema": kind, "metadata": metadata}
+        executors[name] = {"importer": address}
+    spec["deploymentSpec"] = {"executors": executors}
+    return compiled
