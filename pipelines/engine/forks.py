@@ -117,7 +117,10 @@ class Template:
         self._channel, other = socket.socketpair()
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", _PROGRAM, str(other.fileno()), *imports.split()],
+                [
+                    *(sys.executable, "-m", _PROGRAM, str(other.fileno()), str(os.getpid())),
+                    *imports.split(),
+                ],
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,

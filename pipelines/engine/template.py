@@ -1,6 +1,7 @@
 """A process that has imported what steps need, and forks itself for each of them.
 
-Started as `python -m lockstep.pipelines.engine.template SOCKET MODULE...`.
+Started as `python -m lockstep.pipelines.engine.template SOCKET ENGINE MODULE...`; it ends when the
+process ENGINE does.
 
 It imports the MODULEs and nothing more: it never runs a TensorFlow operation and never starts a
 thread, since a fork of a process that has done either hangs. It reads requests, a line of JSON
@@ -29,13 +30,14 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from .tether import die_with
+from .tether import die_with, leave_with
 
 
 def main() -> None:
     """Import, then serve until the other end of the socket closes."""
     channel = socket.socket(fileno=int(sys.argv[1]))
-    for module in sys.argv[2:]:
+    leave_with(int(sys.argv[2]))
+    for module in sys.argv[3:]:
         with suppress(ImportError):  # a step that needs it says so itself
             import_module(module)
     gc.freeze()  # the collector must not touch, and so copy, the pages that children share
@@ -106,6 +108,7 @@ def _run(request: dict[str, Any], template: int) -> None:
     code = 1
     try:
         os.setsid()
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         die_with(template)
         _redirect(request["log"])
         os.environ.update(request["environment"])

@@ -145,6 +145,35 @@ def test_nothing_outlives_an_engine_that_is_killed(tmp_path: Path) -> None:
     assert not _lives(pid)
 
 
+def test_a_template_that_still_imports_ends_with_its_engine(tmp_path: Path) -> None:
+    """It does not look at its socket for seconds then."""
+    (tmp_path / "slow.py").write_text(
+        "import os, time\nopen('pid', 'w').write(f'{os.getpid()}\\n')\ntime.sleep(60)\n"
+    )
+    engine = (
+        "import time\nfrom lockstep.pipelines.engine.forks import Template\n"
+        "Template('slow', {})\ntime.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", engine], cwd=tmp_path)
+    _wait_for(lambda: _text(tmp_path / "pid").endswith("\n"))
+    pid = int(_text(tmp_path / "pid"))
+    assert _lives(pid)
+    process.kill()
+    process.wait()
+    _wait_for(lambda: not _lives(pid))
+
+
+def test_a_template_outlives_the_thread_that_has_started_it(tmp_path: Path) -> None:
+    """Only the end of the process ends it."""
+    made: list[Template] = []
+    starter = threading.Thread(target=lambda: made.append(Template("json", {})))
+    starter.start()
+    starter.join()
+    time.sleep(0.3)
+    assert made[0].run(step(tmp_path, "nothing")).code == 0
+    made[0].close()
+
+
 def test_the_warm_template_has_run_nothing(tmp_path: Path) -> None:
     """A fork of the components' template finds TFX imported, no operation run and no thread."""
     (tmp_path / "look.py").write_text(LOOK)
