@@ -39,7 +39,6 @@ class Attempts:
 
     record: Record
     programs: Mapping[str, Program]
-    project: Path
     launcher: Launcher
     listen: Listener
     jobs: int
@@ -63,7 +62,7 @@ class Attempts:
         for artifacts in known.inputs.artifacts.values():
             for artifact in artifacts:
                 await self.look(artifact["uri"])
-        key = key_of(task, program, known, self.contents, self.project)
+        key = key_of(task, program, known, self.contents, self.record.project)
         if found := await self.find(program, known, key):
             return found
         self.launcher.expect(program.module, program.arguments)
@@ -101,7 +100,7 @@ class Attempts:
     def candidates(self, program: Program, known: Placeholders, key: Key) -> Iterator[Earlier]:
         """Executions with the same key; last, those of a model that is now its own rival."""
         yield from self.record.find("key", key.digest)
-        if key.alone and is_its_own_rival(program, known.inputs, self.project):
+        if key.alone and is_its_own_rival(program, known.inputs, self.record.project):
             yield from self.record.find("alone", key.alone)
 
     def taken(self, known: Placeholders, earlier: Earlier) -> TaskResult:
@@ -118,7 +117,7 @@ class Attempts:
     def spoilt(self, earlier: Earlier) -> str:
         """The address of an output that is not what it was; empty if all of them are."""
         for uri, before in earlier.artifacts:
-            place = place_of(uri, self.project)
+            place = place_of(uri, self.record.project)
             same = (
                 place
                 and before
@@ -132,7 +131,7 @@ class Attempts:
         """Read what a try has made, and have the disk keep it."""
         failpoint("written")
         places = {
-            artifact["uri"]: place_of(artifact["uri"], self.project)
+            artifact["uri"]: place_of(artifact["uri"], self.record.project)
             for artifacts in result.outputs.artifacts.values()
             for artifact in artifacts
         }
@@ -144,7 +143,7 @@ class Attempts:
 
     async def look(self, uri: str) -> None:
         """Know what lies at an address; what was read before is not read again."""
-        place = place_of(uri, self.project)
+        place = place_of(uri, self.record.project)
         if uri not in self.contents:
             known = self.record.known_content(uri, stamp(place)) if place else None
             if place and not known:
@@ -215,7 +214,7 @@ class Attempts:
             module=program.module,
             arguments=tuple(arguments),
             environment={name: fill(value, known) for name, value in program.environment},
-            directory=self.project,
+            directory=self.record.project,
             log=log,
             timeout=program.timeout,
             memory=memory,

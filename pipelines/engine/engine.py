@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import threading
-import time
 from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -84,11 +83,9 @@ def run(
     programs = admit(planned)
     values = bind(planned.inputs, parameters or {})
     _check_project(project)
-    with _room_under(root):
-        project = project.absolute()
-        record = Record.create(root, planned.name, planned.digest, text, values, project)
-        with closing(record):
-            return _execute(planned, programs, record, project, values, how)
+    project = project.absolute()
+    with _room_under(root), closing(Record.create(root, planned, text, values, project)) as record:
+        return _execute(planned, programs, record, values, how)
 
 
 def resume(name: str, *, root: Path = Path(".lockstep"), **manner: Any) -> RunResult:
@@ -105,21 +102,16 @@ def resume(name: str, *, root: Path = Path(".lockstep"), **manner: Any) -> RunRe
         row = dict(find_run(database, root, name))
     planned = plan(ir.load(root / RUNS / name / "pipeline.yaml"))
     programs = admit(planned)
-    values, project = json.loads(row["parameters"]), Path(row["project"])
-    _check_project(project)
+    values = json.loads(row["parameters"])
+    _check_project(Path(row["project"]))
     with _room_under(root), closing(Record.reopen(root, name)) as record:
-        result = _execute(planned, programs, record, project, values, how)
+        result = _execute(planned, programs, record, values, how)
         remove_leftovers(record.database, record.root, name)
         return result
 
 
 def _execute(
-    planned: Plan,
-    programs: Mapping[str, Program],
-    record: Record,
-    project: Path,
-    values: Json,
-    manner: Manner,
+    planned: Plan, programs: Mapping[str, Program], record: Record, values: Json, manner: Manner
 ) -> RunResult:
     events = Events(manner.openlineage, record.root, record.run, planned.name)
 
@@ -129,9 +121,9 @@ def _execute(
 
     with closing(manner.launcher or Forks()) as launcher, events:
         jobs = manner.jobs or os.cpu_count() or 1
-        attempts = Attempts(record, programs, project, launcher, listen, jobs, manner.cache)
+        attempts = Attempts(record, programs, launcher, listen, jobs, manner.cache)
         _warm_up(planned, attempts)
-        schedule = Schedule(planned, attempts, time.time())
+        schedule = Schedule(planned, attempts)
         with ThreadPoolExecutor(1) as scheduler, attempts.pool:
             outcome = _wait(schedule, scheduler.submit(asyncio.run, schedule.run(values)))
         imports = launcher.imports()

@@ -29,6 +29,7 @@ from .content import Content
 from .database import connect, database_of, transaction
 from .failpoint import failpoint
 from .key import Key
+from .plan import Plan
 from .result import State, TaskResult, Values
 from .values import Json
 
@@ -62,6 +63,8 @@ class Record:
 
     root: Path
     run: str
+    project: Path
+    started: float
     database: sqlite3.Connection
     lock: int
 
@@ -71,25 +74,24 @@ class Record:
         return self.root / RUNS / self.run
 
     @classmethod
-    def create(
-        cls, root: Path, name: str, digest: str, text: str, parameters: Json, project: Path
-    ) -> "Record":
+    def create(cls, root: Path, plan: Plan, text: str, parameters: Json, project: Path) -> "Record":
         """Begin a new run of a compiled file; its name sorts by time."""
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        run = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}-{stamp}-{secrets.token_hex(3)}"
-        root = root.absolute()
+        root, started = root.absolute(), time.time()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(started))
+        run = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', plan.name)}-{stamp}-{secrets.token_hex(3)}"
         database = connect(root)
         with transaction(database):  # whoever clears up waits until the run is locked
             directory = root / RUNS / run
             directory.mkdir(parents=True)
             (directory / "pipeline.yaml").write_text(text, encoding="utf-8")
             lock = take_lock(directory)
+            values = (run, plan.name, plan.digest, _json(parameters), str(project), started)
             database.execute(
-                "INSERT INTO runs (run, pipeline, digest, parameters, project, state, started)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run, name, digest, _json(parameters), str(project), "RUNNING", time.time()),
+                "INSERT INTO runs (run, pipeline, digest, parameters, project, started, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'RUNNING')",
+                values,
             )
-        return cls(root, run, database, lock)
+        return cls(root, run, project, started, database, lock)
 
     @classmethod
     def reopen(cls, root: Path, run: str) -> "Record":
@@ -104,10 +106,10 @@ class Record:
         find_run(database, root, run)
         lock = take_lock(root / RUNS / run)
         with transaction(database):
-            find_run(database, root, run)  # nobody has removed it meanwhile
+            row = find_run(database, root, run)  # nobody has removed it meanwhile
             database.execute("DELETE FROM executions WHERE run=? AND state<>'SUCCEEDED'", (run,))
             database.execute("UPDATE runs SET state='RUNNING', ended=NULL WHERE run=?", (run,))
-        return cls(root, run, database, lock)
+        return cls(root, run, Path(row["project"]), row["started"], database, lock)
 
     def close(self) -> None:
         """Let go of the lock."""

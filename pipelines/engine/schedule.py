@@ -39,7 +39,6 @@ class Schedule:
 
     plan: Plan
     attempts: Attempts
-    started: float
     results: list[TaskResult] = field(default_factory=list[TaskResult])
 
     async def run(self, parameters: Json) -> Outcome:
@@ -135,15 +134,16 @@ class Schedule:
 
     def facts(self, task: Task, path: str) -> dict[str, str]:
         """The names of the run and of a task, for placeholders such as `{{$.pipeline_root}}`."""
-        run = self.attempts.record.run
-        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started))
+        record = self.attempts.record
+        run, started = record.run, time.gmtime(record.started)
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", started)
         return {
             "pipeline_job_name": run,
             "pipeline_job_resource_name": run,
             "pipeline_job_uuid": run,
             "pipeline_job_create_time_utc": created,
             "pipeline_job_schedule_time_utc": created,
-            "pipeline_root": str(self.attempts.record.directory),
+            "pipeline_root": str(record.directory),
             "pipeline_task_name": task.name,
             "pipeline_task_uuid": path,
         }
