@@ -84,7 +84,7 @@ def _explain(database: sqlite3.Connection, execution: Json) -> Explanation:
     nearest = _nearest(database, execution)
     if nearest is None:
         return Explanation(task, False, "it had never succeeded here before")
-    changes = tuple(_changes(nearest["parts"], execution["parts"]))
+    changes = _telling(tuple(_changes(nearest["parts"], execution["parts"])))
     reason = f"compared with {nearest['run']}:" if changes else "the same was being executed"
     return Explanation(task, False, reason, nearest["run"], changes)
 
@@ -113,6 +113,12 @@ def _changes(before: Json, now: Json) -> Iterator[Change]:
     for part in sorted(before.keys() | now.keys()):
         if before.get(part) != now.get(part):
             yield Change(part, before.get(part), now.get(part))
+
+
+def _telling(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Leave out kfp's own inputs, from which others are filled, unless they are all there is."""
+    own = "parameter pipelinechannel--"
+    return tuple(change for change in changes if not change.part.startswith(own)) or changes
 
 
 def _differs(before: list[Json], now: list[Json]) -> str:
