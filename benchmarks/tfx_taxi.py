@@ -11,6 +11,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
@@ -32,7 +33,7 @@ EVAL_CONFIG = {
 }
 
 
-def pipeline(data: str, root: str, train_steps: int = 600) -> tfx.dsl.Pipeline:
+def pipeline(data: str, root: str, train_steps: int = 600, **here: Any) -> tfx.dsl.Pipeline:
     """Connect TFX's components as the taxi pipeline does."""
     c = tfx.components
     ingest = c.CsvExampleGen(
@@ -85,7 +86,7 @@ def pipeline(data: str, root: str, train_steps: int = 600) -> tfx.dsl.Pipeline:
         ),
     )
     nodes = [ingest, statistics, schema, validator, transform, trainer, champion, evaluator, pusher]
-    return tfx.dsl.Pipeline("taxi", pipeline_root=root, components=nodes, enable_cache=True)
+    return tfx.dsl.Pipeline("taxi", root, components=nodes, enable_cache=True, **here)
 
 
 def compile_to(output: Path) -> None:
@@ -104,11 +105,14 @@ def run_in(directory: str, train_steps: int) -> None:
     assert spec is not None
     assert spec.submodule_search_locations
     data = f"{spec.submodule_search_locations[0]}/components/testdata/external/csv"
-    made = pipeline(data, directory, train_steps)
-    made.metadata_connection_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(
-        f"{directory}/metadata.sqlite"
+    sqlite = tfx.orchestration.metadata.sqlite_metadata_connection_config
+    made = pipeline(
+        data,
+        directory,
+        train_steps,
+        metadata_connection_config=sqlite(f"{directory}/metadata.sqlite"),
+        beam_pipeline_args=["--direct_running_mode=in_memory"],
     )
-    made.beam_pipeline_args = ["--direct_running_mode=in_memory"]
     tfx.orchestration.LocalDagRunner().run(made)
 
 

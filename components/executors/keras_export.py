@@ -19,7 +19,7 @@ def make_servable() -> None:
         return
     from keras.src.backend.tensorflow.core import Variable
 
-    Variable._export_to_saved_model_graph = _export
+    setattr(Variable, "_export_to_saved_model_graph", _export)  # noqa: B010  # not Keras's public API
 
 
 def _export(variable: Any, object_map: Any, tensor_map: Any, options: Any, **extra: Any) -> Any:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _server(module: str, argument: str, port: int, log: Path) -> Iterator[None]:
+def _server(module: str, argument: str, port: int, log: Path) -> Generator[None]:
     """Run a module as a server until the test is over."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with log.open("wb") as output:
