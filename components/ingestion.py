@@ -34,7 +34,7 @@ def csv_example_gen(
         span: What `span_resolver` found; without it the step looks by itself.
         version: What `span_resolver` found.
         fingerprint: What `span_resolver` found.
-        beam_pipeline_args: Arguments for Beam; if not given, the step works by columns, without Beam.
+        beam_pipeline_args: For Beam; if not given, the step works by columns, without it.
     """
     return container("csv_example_gen")
 
@@ -64,7 +64,7 @@ def import_example_gen(
         span: What `span_resolver` found; without it the step looks by itself.
         version: What `span_resolver` found.
         fingerprint: What `span_resolver` found.
-        beam_pipeline_args: Arguments for Beam; if not given, the step works by columns, without Beam.
+        beam_pipeline_args: For Beam; if not given, the step works by columns, without it.
     """
     return container("import_example_gen")
 
@@ -98,6 +98,6 @@ def parquet_example_gen(
         span: What `span_resolver` found; without it the step looks by itself.
         version: What `span_resolver` found.
         fingerprint: What `span_resolver` found.
-        beam_pipeline_args: Arguments for Beam; if not given, the step works by columns, without Beam.
+        beam_pipeline_args: For Beam; if not given, the step works by columns, without it.
     """
     return container("parquet_example_gen")

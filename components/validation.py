@@ -27,7 +27,7 @@ def statistics_gen(
         schema: Schema that says how to read the features.
         stats_options: The object in `tfdv.StatsOptions.to_json()`.
         exclude_splits: Names of splits to leave out.
-        beam_pipeline_args: Arguments for Beam; if not given, the step works by columns, without Beam.
+        beam_pipeline_args: For Beam; if not given, the step works by columns, without it.
     """
     return container("statistics_gen")
 
