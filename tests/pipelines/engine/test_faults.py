@@ -156,7 +156,7 @@ def _is_recorded(root: Path, run: str) -> bool:
 
 
 def many(ground: Ground, place: Path, count: int) -> None:
-    """Disturb so many runs, every fifth at a failpoint."""
+    """Disturb so many runs, two of every five at a failpoint; `check` asserts how each ends."""
     seed = int(os.environ.get("LOCKSTEP_SEED", time.time()))
     print(f"LOCKSTEP_SEED={seed}")  # noqa: T201 - to repeat it by
     chance = random.Random(seed)
