@@ -37,3 +37,47 @@ class RunIsAlive(RunError):
     """Another engine is executing this very run."""
 
     exit_code = Exit.ENVIRONMENT
+
+
+class ServiceError(LockstepError):
+    """A pipeline service (Kubeflow Pipelines, Vertex AI) did not do what it was asked."""
+
+    exit_code = Exit.SERVICE_REFUSED
+
+
+class Unreachable(ServiceError):
+    """No answer: no such host, connection refused or lost, no trusted certificate, too slow."""
+
+    exit_code = Exit.SERVICE_UNAVAILABLE
+
+
+class Overloaded(ServiceError):
+    """The service asks for fewer requests (429)."""
+
+    exit_code = Exit.SERVICE_UNAVAILABLE
+
+
+class BrokenService(ServiceError):
+    """The service has failed (5xx), or answers what cannot be read."""
+
+    exit_code = Exit.SERVICE_UNAVAILABLE
+
+
+class NotAuthenticated(ServiceError):
+    """The service does not know who asks (401), or there are no credentials."""
+
+
+class NotAuthorized(ServiceError):
+    """The service knows who asks, and that they may not (403)."""
+
+
+class NotFound(ServiceError):
+    """The service has no such thing (404)."""
+
+
+class Conflict(ServiceError):
+    """Something of this name is there already and differs, or stands in the way (409)."""
+
+
+class BadRequest(ServiceError):
+    """The service refuses what was sent (400 and other 4xx)."""

@@ -28,6 +28,12 @@ class Exit(IntEnum):
     """This machine cannot do it: a full disk, a missing extra, another image's container."""
     DATA = 8
     """The data was refused: unreadable, empty, or anomalous against its schema."""
+    SERVICE_UNAVAILABLE = 9
+    """A pipeline service gave no usable answer: the same command may succeed later."""
+    SERVICE_REFUSED = 10
+    """A pipeline service refused: credentials, permissions, or what it was sent."""
+    CANCELLED = 11
+    """The run was cancelled before it had ended."""
     INTERRUPTED = 130
     """Stopped by SIGINT (Ctrl-C)."""
 
