@@ -41,10 +41,8 @@ class Submission:
     """A compiled pipeline and everything that one run of it needs to be told."""
 
     pipeline: CompiledPipeline
-    id: str
-    """Of this very submission: who sends it again finds the run that it has already started."""
     name: str
-    """The run's name."""
+    """The run's, and of no other run: who submits it again finds the run that is already there."""
     parameters: Json = field(default_factory=dict[str, Any])
     """Typed, and only those that are given: the service fills in the defaults."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
