@@ -9,12 +9,13 @@ from tfx.components.trainer.component import Trainer
 from tfx.components.tuner.component import Tuner
 
 from ..step import Metadata, Results, Step
-from . import keras_export, tfx_step, user_module
+from . import autograph, keras_export, tfx_step, user_module
 
 
 def tuner(step: Step) -> Results:
     """Search hyperparameters with TFX's Tuner; show the best trial."""
     module = user_module.find(step, "tuner_fn")
+    autograph.leave_libraries_alone()
     results = tfx_step.run(step, tfx_step.construct(step, Tuner, **module))
     trials = json.loads(
         (Path(step.outputs["tuner_results"].path) / "tuner_results.json").read_text()
@@ -30,6 +31,7 @@ def trainer(step: Step) -> Results:
     """Train with TFX's Trainer; show the last value of every scalar in its logs."""
     module = user_module.find(step, "run_fn")
     keras_export.make_servable()
+    autograph.leave_libraries_alone()
     results = tfx_step.run(step, tfx_step.construct(step, Trainer, **module))
     results.metadata["metrics"] = _last_scalars(Path(step.outputs["model_run"].path))
     step.output("metrics")
