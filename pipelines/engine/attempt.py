@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
 from ...components.catalogue import ENTRYPOINT
@@ -176,9 +177,11 @@ class Attempts:
         self.listen(replace(before, state=State.RUNNING))
         directory = self.record.new_try(before.path)
         slots = prepare(task, directory)
-        step = self.step(self.programs[task.path], replace(known, outputs=slots), directory)
+        filled = replace(known, outputs=slots)
         try:
-            ended = await self.aside(self.launcher.run, step)
+            with TemporaryDirectory(prefix="lockstep-", ignore_cleanup_errors=True) as scratch:
+                step = self.step(self.programs[task.path], filled, directory, Path(scratch))
+                ended = await self.aside(self.launcher.run, step)
         except Stopped:
             return cancelled
         except OSError as error:
@@ -196,7 +199,7 @@ class Attempts:
         except ValueError as error:
             return replace(result, state=State.FAILED, message=str(error))
 
-    def step(self, program: Program, known: Placeholders, directory: Path) -> Step:
+    def step(self, program: Program, known: Placeholders, directory: Path, scratch: Path) -> Step:
         """The process that one try is."""
         arguments = fill_command(program.arguments, known)
         if program.source is not None:
@@ -216,6 +219,7 @@ class Attempts:
             environment={name: fill(value, known) for name, value in program.environment},
             directory=self.record.project,
             log=log,
+            scratch=scratch,
             timeout=program.timeout,
             memory=memory,
         )

@@ -150,7 +150,7 @@ class Template:
             "start": number,
             "module": step.module,
             "arguments": step.arguments,
-            "environment": dict(step.environment),
+            "environment": {"TMPDIR": str(step.scratch), **step.environment},
             "directory": str(step.directory),
             "log": str(step.log),
         }

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Final, Protocol
 
 from .limits import Guard, Limits
@@ -37,6 +38,8 @@ class Step:
     """Seconds of execution."""
     memory: int | None = None
     """Bytes that its processes may hold."""
+    scratch: Path = field(default_factory=lambda: Path(gettempdir()))
+    """Where its temporary files go."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,9 @@ class Processes:
                 raise Stopped
             process = subprocess.Popen(
                 [sys.executable, "-m", _TETHER, str(os.getpid()), step.module, *step.arguments],
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **step.environment},
+                env=os.environ
+                | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(step.scratch)}
+                | step.environment,
                 cwd=step.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -24,6 +24,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from contextlib import suppress
@@ -112,6 +113,7 @@ def _run(request: dict[str, Any], template: int) -> None:
         die_with(template)
         _redirect(request["log"])
         os.environ.update(request["environment"])
+        tempfile.tempdir = None  # which the template may have looked up: it is the child's own
         os.chdir(request["directory"])
         sys.path[0] = request["directory"]
         sys.argv = [request["module"], *request["arguments"]]

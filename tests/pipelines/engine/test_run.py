@@ -167,6 +167,14 @@ def test_a_step_that_is_killed_fails_alone(failures: RunResult) -> None:
     assert recorded["tasks"]["kill-itself"]["state"] == "FAILED"
 
 
+def test_a_step_leaves_no_temporary_files(failures: RunResult) -> None:
+    """They go with it, however it ends."""
+    temporary = Path(named(failures, "kill-itself").message.splitlines()[-2])
+    assert temporary.parent.name.startswith("lockstep-")
+    assert not temporary.exists()
+    assert not temporary.parent.exists()
+
+
 def gone(pid: int) -> bool:
     """Whether a process has ended."""
     try:
