@@ -3,11 +3,12 @@
     python tfx_taxi.py FILE.json                  TFX compiles it for Kubeflow
     python tfx_taxi.py DIRECTORY [TRAIN_STEPS]    TFX runs it here, with its cache on
 
-The same nodes as `pipelines/taxi/pipeline.py`; TFX looks at the input inside its CsvExampleGen, so
-it has no counterpart of `span_resolver`.
+The same nodes and settings as `pipelines/taxi/pipeline.py`; TFX looks at the input inside its
+CsvExampleGen, so it has no counterpart of `span_resolver`.
 """
 
 import os
+import runpy
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,19 +19,7 @@ from google.protobuf import json_format
 from tfx import v1 as tfx
 
 os.environ["UNSUPPORTED_DO_NOT_PACKAGE_USER_MODULES"] = "1"  # building a wheel is no compiling
-MODULE = "pipelines/taxi/model.py"
-CREDIT_CARD = {"feature_values": {"payment_type": "Credit Card"}}
-EVAL_CONFIG = {
-    "model_specs": [
-        {
-            "signature_name": "serving_examples",
-            "preprocessing_function_names": ["transform_features"],
-            "label_key": "big_tip",
-        }
-    ],
-    "slicing_specs": [{}, CREDIT_CARD, {"feature_keys": ["trip_start_hour"]}],
-    "metrics_specs": [{"metrics": [{"class_name": "ExampleCount"}, {"class_name": "AUC"}]}],
-}
+TAXI = runpy.run_path("pipelines/taxi/pipeline.py")
 
 
 def pipeline(data: str, root: str, train_steps: int = 600, **here: Any) -> tfx.dsl.Pipeline:
@@ -38,31 +27,20 @@ def pipeline(data: str, root: str, train_steps: int = 600, **here: Any) -> tfx.d
     c = tfx.components
     ingest = c.CsvExampleGen(
         input_base=data,
-        input_config=tfx.proto.Input(
-            splits=[tfx.proto.Input.Split(name="trips", pattern="data.csv")]
-        ),
-        output_config=tfx.proto.Output(
-            split_config=tfx.proto.SplitConfig(
-                splits=[
-                    tfx.proto.SplitConfig.Split(name="train", hash_buckets=2),
-                    tfx.proto.SplitConfig.Split(name="eval", hash_buckets=1),
-                ]
-            )
-        ),
+        input_config=_message({"splits": [{"name": "trips", "pattern": "data.csv"}]}, "Input"),
+        output_config=_message(TAXI["SPLITS"], "Output"),
     )
     examples = ingest.outputs["examples"]
     statistics = c.StatisticsGen(examples=examples)
     schema = c.SchemaGen(statistics=statistics.outputs["statistics"])
-    validator = c.ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
-    )
-    transform = c.Transform(examples=examples, schema=schema.outputs["schema"], module_file=MODULE)
+    validator = c.ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
+    transform = c.Transform(examples, schema.outputs["schema"], module_file=TAXI["MODULE"])
     transform.add_upstream_node(validator)
     trainer = c.Trainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
-        module_file=MODULE,
+        module_file=TAXI["MODULE"],
         train_args=tfx.proto.TrainArgs(num_steps=train_steps),
         eval_args=tfx.proto.EvalArgs(num_steps=50),
     )
@@ -76,17 +54,20 @@ def pipeline(data: str, root: str, train_steps: int = 600, **here: Any) -> tfx.d
         model=trainer.outputs["model"],
         baseline_model=champion.outputs["model"],
         schema=schema.outputs["schema"],
-        eval_config=json_format.ParseDict(EVAL_CONFIG, tfma.EvalConfig()),
+        eval_config=json_format.ParseDict(TAXI["EVAL_CONFIG"], tfma.EvalConfig()),
     )
+    destination = {"filesystem": {"base_directory": f"{root}/models/taxi"}}
     pusher = c.Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=f"{root}/models/taxi")
-        ),
+        push_destination=_message(destination, "PushDestination"),
     )
     nodes = [ingest, statistics, schema, validator, transform, trainer, champion, evaluator, pusher]
     return tfx.dsl.Pipeline("taxi", root, components=nodes, enable_cache=True, **here)
+
+
+def _message(fields: dict[str, Any], kind: str) -> Any:
+    return json_format.ParseDict(fields, getattr(tfx.proto, kind)())
 
 
 def compile_to(output: Path) -> None:

@@ -29,6 +29,9 @@ CODES = {
 
 VOCABULARY_SIZE = 200
 BATCH = 64
+EPOCH = 60
+"""Steps after which the model is validated."""
+
 
 Tensors = dict[str, Any]
 
@@ -55,16 +58,16 @@ def preprocessing_fn(inputs: Tensors) -> Tensors:
 def run_fn(fn_args: FnArgs) -> None:
     """Train, and save the model with its signatures.
 
-    `custom_config` may set `learning_rate` and `epochs`, by which `num_steps` are divided.
+    `custom_config` may set `learning_rate`.
     """
     keras.utils.set_random_seed(7)
     config = fn_args.custom_config or {}
-    epochs = config.get("epochs", 10)
+    epochs = max(1, fn_args.train_steps // EPOCH)
     transformed = tft.TFTransformOutput(fn_args.transform_output)
     model = build_model(config.get("learning_rate", 2e-3))
     model.fit(
         _examples(fn_args.train_files, fn_args, transformed),
-        steps_per_epoch=max(1, fn_args.train_steps // epochs),
+        steps_per_epoch=fn_args.train_steps // epochs,
         epochs=epochs,
         validation_data=_examples(fn_args.eval_files, fn_args, transformed),
         validation_steps=fn_args.eval_steps,
