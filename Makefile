@@ -21,15 +21,15 @@ taxi: environment ## Run the Chicago taxi pipeline, from a CSV file to a pushed 
 	$(BIN)/python pipelines/taxi/predict.py "$(MODELS)"
 
 .PHONY: test
-test: environment ## Run the tests, without the slow ones
+test: environment ## Run the tests, without the slow ones and the large counts
 	$(BIN)/pytest
 
 .PHONY: test-slow
-test-slow: environment ## Run the slow tests: whole pipelines, comparisons with TFX, large counts
+test-slow: environment ## Run the slow tests: whole pipelines, comparisons with TFX
 	$(BIN)/pytest -m slow
 
 .PHONY: test-full
-test-full: environment ## Run every test
+test-full: environment ## Run every test, large counts included (an hour or more)
 	$(BIN)/pytest -m ""
 
 .PHONY: lint

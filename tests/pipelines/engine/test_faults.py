@@ -79,6 +79,14 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     return ground
 
 
+@pytest.fixture(scope="module")
+def taxi(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """The cheap part of the taxi pipeline: from a CSV file to its anomalies."""
+    ground = undisturbed(tmp_path_factory.mktemp("taxi"), "cheap_taxi.py")
+    assert len(ground.digests) == 6
+    return ground
+
+
 def descendants(pid: int) -> Iterator[int]:
     """Every process below one."""
     try:
@@ -173,21 +181,23 @@ def test_killed_runs_end_as_if_nothing_had_happened(ground: Ground, tmp_path: Pa
     many(ground, tmp_path, 5)
 
 
-@pytest.mark.slow
+def test_killed_taxi_runs_end_as_if_nothing_had_happened(taxi: Ground, tmp_path: Path) -> None:
+    """Five times the cheap part of the taxi pipeline, in forks of the template with TFX."""
+    many(taxi, tmp_path, 5)
+
+
+@pytest.mark.full
 def test_fifty_killed_runs_end_as_if_nothing_had_happened(ground: Ground, tmp_path: Path) -> None:
     """Fifty times, twenty of them between write, digest and record."""
     many(ground, tmp_path, 50)
 
 
-@pytest.mark.slow
-def test_killed_runs_of_real_steps_end_as_if_nothing_had_happened(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+@pytest.mark.full
+def test_fifty_killed_taxi_runs_end_as_if_nothing_had_happened(
+    taxi: Ground, tmp_path: Path
 ) -> None:
-    """Ten times the cheap part of the taxi pipeline, in forks of the template with TFX."""
-    project = tmp_path_factory.mktemp("taxi")
-    ground = undisturbed(project, "cheap_taxi.py")
-    assert len(ground.digests) == 6
-    many(ground, tmp_path, 10)
+    """Fifty times, twenty of them between write, digest and record."""
+    many(taxi, tmp_path, 50)
 
 
 def test_several_engines_share_a_root(ground: Ground, tmp_path: Path) -> None:
