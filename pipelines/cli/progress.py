@@ -116,7 +116,7 @@ def _summary(result: RunResult) -> Iterator[tuple[str | Text, ...]]:
     for task in result.tasks:
         memory = f"{task.peak_memory / 2**20:.0f} MiB"
         measured = (f"{task.waited:.1f}", f"{task.seconds:.1f}", f"{task.cpu:.1f}", memory)
-        yield task.path, _state(task), *(measured if task.tries else ("",) * 4)
+        yield task.path, _state(task, result.run), *(measured if task.tries else ("",) * 4)
 
 
 def _processor(result: RunResult) -> str:
@@ -173,9 +173,9 @@ def _artifacts(result: RunResult) -> Iterator[tuple[TaskResult, dict[str, Any]]]
                 yield task, artifact
 
 
-def _state(task: TaskResult) -> Text:
+def _state(task: TaskResult, run: str = "") -> Text:
     if task.cached:
-        return Text("cached", style="green")
+        return Text("kept" if task.cached == run else "cached", style="green")
     tries = f" (try {task.tries})" if task.tries > 1 else ""
     return Text(f"{task.state.value.lower()}{tries}", style=_STYLES[task.state])
 
