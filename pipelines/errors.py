@@ -46,9 +46,13 @@ class ServiceError(LockstepError):
 
 
 class Unreachable(ServiceError):
-    """No answer: no such host, connection refused or lost, no trusted certificate, too slow."""
+    """No answer: no such host, a connection that is refused or lost, or too slow."""
 
     exit_code = Exit.SERVICE_UNAVAILABLE
+
+
+class NotTrusted(ServiceError):
+    """The service's certificate is not one that this machine trusts."""
 
 
 class Overloaded(ServiceError):
@@ -58,9 +62,13 @@ class Overloaded(ServiceError):
 
 
 class BrokenService(ServiceError):
-    """The service has failed (5xx), or answers what cannot be read."""
+    """The service has failed (5xx)."""
 
     exit_code = Exit.SERVICE_UNAVAILABLE
+
+
+class MalformedAnswer(BrokenService):
+    """The service answers what is not of its API."""
 
 
 class NotAuthenticated(ServiceError):
