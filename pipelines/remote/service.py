@@ -41,6 +41,7 @@ class Submission:
     """A compiled pipeline and everything that one run of it needs to be told."""
 
     pipeline: CompiledPipeline
+    """As it is sent: where no cache is wanted, every task already says `enableCache: false`."""
     name: str
     """The run's, and of no other run: who submits it again finds the run that is already there."""
     parameters: Json = field(default_factory=dict[str, Any])
@@ -49,8 +50,6 @@ class Submission:
     """Such as `commit`, `digest` and `why`."""
     experiment: str = ""
     pipeline_root: str = ""
-    cache: bool | None = None
-    """Whether tasks may be cached; None: as the compiled file says."""
     service_account: str = ""
 
     @property
