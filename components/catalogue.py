@@ -40,6 +40,8 @@ COMPONENTS: Final = {
     "schema_gen": Component("validation"),
     "import_schema_gen": Component("validation", looks_outside=True),
     "example_validator": Component("validation"),
+    "distribution_validator": Component("comparison"),
+    "example_diff": Component("comparison"),
     "transform": Component("transformation"),
     "tuner": Component("training"),
     "trainer": Component("training"),

@@ -28,6 +28,7 @@ TITLES = {
     "spans": "Find the input",
     "ingestion": "Ingest",
     "validation": "Look at data",
+    "comparison": "Compare data",
     "transformation": "Transform",
     "training": "Train",
     "evaluation": "Evaluate",

@@ -34,14 +34,14 @@ def write_statistics(file: Path, statistics: Mapping[str, Path]) -> None:
         name: tfdv.load_stats_binary(str(path)).datasets[0] for name, path in statistics.items()
     }
     splits = {
-        name: (data.num_examples, [_feature(f) for f in data.features])
+        name: (data.num_examples, [row(f) for f in data.features])
         for name, data in datasets.items()
     }
     write(file, "statistics", splits=splits)
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """One feature of one split, as the page shows it."""
 
     name: str
@@ -53,7 +53,7 @@ class _Row:
     """Heights of a histogram, 0 to 1."""
 
 
-def _feature(feature: Any) -> _Row:
+def row(feature: Any) -> Row:
     """Summarise a `FeatureNameStatistics`."""
     kind = feature.WhichOneof("stats")
     stats = getattr(feature, kind)
@@ -75,7 +75,7 @@ def _feature(feature: Any) -> _Row:
         summary = f"{stats.unique} values: {top}" if top else "no value"
         bars = [b.sample_count for b in stats.rank_histogram.buckets[:20]]
     highest = max(bars, default=0) or 1
-    return _Row(
+    return Row(
         name=name,
         kind=feature.Type.Name(feature.type),
         count=present,

@@ -8,8 +8,9 @@ import inspect
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -25,12 +26,23 @@ from . import beam
 
 os.environ["UNSUPPORTED_DO_NOT_PACKAGE_USER_MODULES"] = "1"  # TFX's switch: no wheel, no pip
 
+_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
+    "distribution_validator": {"config": "distribution_validator_config"},
+    "example_diff": {
+        "examples_test": "examples",
+        "examples_base": "baseline_examples",
+        "config": "example_diff_config",
+    },
+}
+"""What a TFX constructor and its ComponentSpec name differently."""
+
 
 def run(step: Step, component: BaseComponent) -> Results:
     """Execute `component` on the step's artifacts, and collect its outputs' metadata."""
     inputs = {
-        key: [to_tfx(step.inputs[key], component.SPEC_CLASS.INPUTS[key].type)]
-        for key in component.spec.inputs
+        key: [to_tfx(artifact, component.SPEC_CLASS.INPUTS[key].type)] if artifact.is_there else []
+        for name, artifact in step.inputs.items()
+        if (key := spec_key(step.component, name)) in component.spec.inputs
     }
     outputs = {
         key: [_empty(step, key, channel.type)] for key, channel in component.spec.outputs.items()
@@ -57,10 +69,11 @@ def construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> B
     arguments: dict[str, Any] = {}
     for name, value in step.parameters.items():
         if name in accepted:
-            arguments[name] = _to_proto(name, value, spec)
-    for key, artifact in step.inputs.items():
-        if key in accepted and (artifact.is_there or not spec.INPUTS[key].optional):
-            arguments[key] = types.Channel(type=spec.INPUTS[key].type)
+            arguments[name] = _to_proto(spec_key(step.component, name), value, spec)
+    for name, artifact in step.inputs.items():
+        channel = spec.INPUTS.get(spec_key(step.component, name))
+        if name in accepted and channel and (artifact.is_there or not channel.optional):
+            arguments[name] = types.Channel(type=channel.type)
     try:
         component = constructor(**(arguments | changes))
     except (ValueError, TypeError) as error:
@@ -69,10 +82,16 @@ def construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> B
             allowed=f"the arguments of TFX's {constructor.__name__}",
             todo="mend the argument in the pipeline's definition",
         ) from error
-    for name in arguments.keys() & spec.PARAMETERS.keys():
-        if spec.PARAMETERS[name].use_proto:  # a placeholder, which TFX's own runners would resolve
-            component.spec.exec_properties[name] = arguments[name]
+    for name, value in arguments.items():
+        parameter = spec.PARAMETERS.get(key := spec_key(step.component, name))
+        if parameter and parameter.use_proto:  # a placeholder, which TFX's runners would resolve
+            component.spec.exec_properties[key] = value
     return component
+
+
+def spec_key(component: str, name: str) -> str:
+    """Say what the ComponentSpec calls an argument of the constructor."""
+    return _KEYS.get(component, {}).get(name, name)
 
 
 def to_tfx(artifact: Artifact, tfx_type: type[types.Artifact]) -> types.Artifact:

@@ -12,6 +12,7 @@ _MODULES: Final = (
     ".ingestion",
     ".parquet",
     ".validation",
+    ".comparison",
     ".transformation",
     ".training",
     ".evaluation",

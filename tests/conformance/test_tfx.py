@@ -31,6 +31,7 @@ ADDS: Final[dict[str, dict[str, tuple[str, Any]]]] = {
         for name in ("csv_example_gen", "import_example_gen", "parquet_example_gen")
     },
     "example_validator": {"fail_on_anomalies": ("Boolean", True)},
+    "distribution_validator": {"fail_on_anomalies": ("Boolean", True)},
     "pusher": {"contract_blessing": (ARTIFACT, None)},
 }
 """Arguments that TFX does not have, with their defaults; beside `beam_pipeline_args`."""
@@ -60,6 +61,8 @@ REQUIRES: Final = {
 SHOWS: Final = {
     "statistics_gen": {"html": HTML},
     "example_validator": {"html": HTML},
+    "distribution_validator": {"html": HTML},
+    "example_diff": {"html": HTML},
     "transform": {"html": HTML},
     "tuner": {"metrics": "system.Metrics@0.0.1"},
     "trainer": {"metrics": "system.Metrics@0.0.1"},

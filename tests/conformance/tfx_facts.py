@@ -30,6 +30,8 @@ TFX: typing.Final = {
     "schema_gen": "schema_gen.component.SchemaGen",
     "import_schema_gen": "schema_gen.import_schema_gen.component.ImportSchemaGen",
     "example_validator": "example_validator.component.ExampleValidator",
+    "distribution_validator": "distribution_validator.component.DistributionValidator",
+    "example_diff": "example_diff.component.ExampleDiff",
     "transform": "transform.component.Transform",
     "tuner": "tuner.component.Tuner",
     "trainer": "trainer.component.Trainer",
@@ -60,6 +62,12 @@ PROTOS: typing.Final[dict[str, Any]] = {
     "tfx.components.bulkinferrer.OutputExampleSpec": {
         "output_columns_spec": [{"classify_output": {"label_column": "label"}}]
     },
+    "tfx.components.example_diff.ExampleDiffConfig": {
+        "paired_example_skew": {"identifier_features": ["id"], "skew_sample_size": 3}
+    },
+    "tfx.components.distribution_validator.DistributionValidatorConfig": {
+        "default_slice_config": {"num_examples_comparator": {"min_fraction_threshold": 0.5}}
+    },
     "tfx.components.pusher.PushDestination": {"filesystem": {"base_directory": "models/taxi"}},
 }
 """A dict for each proto, as a pipeline would pass it."""
@@ -82,16 +90,16 @@ def main() -> None:
     for name, place in TFX.items():
         module, _, cls = place.rpartition(".")
         constructor: Any = getattr(import_module(f"tfx.components.{module}"), cls)
-        facts[name] = describe(constructor) | {"made": [*make(name, constructor)]}
+        facts[name] = describe(name, constructor) | {"made": [*make(name, constructor)]}
     Path(sys.argv[1]).write_text(json.dumps(facts))
 
 
-def describe(constructor: Any) -> dict[str, Any]:
-    """Read a component's constructor and ComponentSpec."""
+def describe(component: str, constructor: Any) -> dict[str, Any]:
+    """Read the constructor and the ComponentSpec of what a component stands for."""
     spec = constructor.SPEC_CLASS
     arguments = {}
     for name, parameter in [*inspect.signature(constructor.__init__).parameters.items()][1:]:
-        channel = spec.INPUTS.get(name)
+        channel = spec.INPUTS.get(tfx_step.spec_key(component, name))
         required = parameter.default is inspect.Parameter.empty
         arguments[name] = {
             "kind": channel.type.TYPE_NAME if channel else kind(parameter.annotation),
@@ -120,11 +128,12 @@ def kind(annotation: Any) -> str:
 def make(name: str, constructor: Any) -> Iterator[dict[str, Any]]:
     """Construct the TFX component with every argument it takes: argument -> given and arrived."""
     spec = constructor.SPEC_CLASS
-    described = describe(constructor)["arguments"]
+    described = describe(name, constructor)["arguments"]
+    key_of = {key: tfx_step.spec_key(name, key) for key in described}
     with tempfile.NamedTemporaryFile() as there:
-        inputs = {key: Artifact(key, there.name) for key in spec.INPUTS if key in described}
+        inputs = {key: Artifact(key, there.name) for key in described if key_of[key] in spec.INPUTS}
         values = {
-            key: sample(key, fact, spec)
+            key: sample(key_of[key], fact, spec)
             for key, fact in described.items()
             if key not in inputs and fact["kind"] in ("dict", "list", "str", "int", "bool")
         }
@@ -134,8 +143,11 @@ def make(name: str, constructor: Any) -> Iterator[dict[str, Any]]:
             component = tfx_step.construct(
                 Step(name, parameters, artifacts, {}, {}, ""), constructor
             )
-            yield {key: arrived(component, key, value) for key, value in parameters.items()} | {
-                key: {"given": True, "arrived": key in component.spec.inputs} for key in artifacts
+            yield {
+                key: arrived(component, key_of[key], value) for key, value in parameters.items()
+            } | {
+                key: {"given": True, "arrived": key_of[key] in component.spec.inputs}
+                for key in artifacts
             }
 
 
