@@ -14,6 +14,7 @@ import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -136,9 +137,25 @@ def chain(steps: dict[str, Callable[[Any], Any]], data: Path, root: Path) -> Non
         made[output] = Artifact(output, outputs[output].uri, results.metadata[output])
 
 
+class Watcher(threading.Thread):
+    """Looks now and then at how much memory a family of processes takes."""
+
+    def __init__(self, process: int) -> None:
+        """Watch a process and all that come from it."""
+        super().__init__()
+        self.process, self.peak, self.done = process, 0, threading.Event()
+
+    def run(self) -> None:
+        """Look, and rest twenty times as long: looking is slow, and must not slow what it sees."""
+        while not self.done.is_set():
+            began = time.perf_counter()
+            self.peak = max(self.peak, sum(map(memory, family(self.process))))
+            self.done.wait(max(0.1, 20 * (time.perf_counter() - began)))
+
+
 def measure(side: Callable[[Path, Path], None], data: Path, root: Path, rows: int) -> Cost:
     """Run a side in a fork of this process, and watch it."""
-    start, peak = time.perf_counter(), 0.0
+    start = time.perf_counter()
     child = os.fork()
     if not child:
         sys.stdout = sys.stderr = (root.parent / f"{side.__name__}.log").open("a")
@@ -151,14 +168,16 @@ def measure(side: Callable[[Path, Path], None], data: Path, root: Path, rows: in
         finally:
             sys.stdout.flush()
             os._exit(code)
-    while not (ended := os.wait4(child, os.WNOHANG))[0]:
-        peak = max(peak, sum(map(memory, family(child))))
-        time.sleep(0.2)
-    wall, (_, status, used) = time.perf_counter() - start, ended
+    watcher = Watcher(child)
+    watcher.start()
+    _, status, used = os.wait4(child, 0)
+    wall = time.perf_counter() - start
+    watcher.done.set()
+    watcher.join()
     if status:
         sys.exit(f"{side.__name__} failed: {(root.parent / f'{side.__name__}.log').read_text()}")
     shutil.rmtree(root)
-    return Cost(rows, wall, used.ru_utime + used.ru_stime, peak / 2**30)
+    return Cost(rows, wall, used.ru_utime + used.ru_stime, watcher.peak / 2**30)
 
 
 def family(process: int) -> Iterator[int]:
