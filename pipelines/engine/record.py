@@ -2,7 +2,7 @@
 
     ROOT/lockstep.db                  runs, executions, artifacts (see `record.sql`)
     ROOT/runs/RUN/pipeline.yaml       what is executed
-    ROOT/runs/RUN/lock                held by the engine as long as it lives
+    ROOT/runs/RUN/lock                held by the engine as long as it lives; its process id
     ROOT/runs/RUN/TASK/log.txt        what a task printed, in all its tries
     ROOT/runs/RUN/TASK/N/...          the outputs of its Nth try
 
@@ -278,9 +278,17 @@ def take_lock(directory: Path) -> int:
         raise RunIsAlive(
             given=f"the run {directory.name} is being executed",
             allowed="a run whose engine has ended",
-            todo="wait until it ends, or end its engine",
+            todo="wait until it ends, or: "
+            f"lockstep runs cancel {directory.name} --root {directory.parents[1]}",
         ) from error
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
     return lock
+
+
+def engine_of(directory: Path) -> int:
+    """The process id of the engine that is executing the run of this directory, or 0."""
+    return int((directory / "lock").read_text() or 0) if is_alive(directory) else 0
 
 
 def is_alive(directory: Path) -> bool:
