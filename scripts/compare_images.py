@@ -22,15 +22,15 @@ Layer = dict[str, tuple[Any, ...]]
 
 def main() -> int:
     """Compare the two images that the command line names."""
-    count, differences = 0, 0
+    number, count, differences = 0, 0, 0
     pairs = zip_longest(layers(sys.argv[1]), layers(sys.argv[2]), fillvalue=Layer())
-    for number, (one, other) in enumerate(pairs):
+    for number, (one, other) in enumerate(pairs, 1):
         count += len(one)
         for name in sorted(one.keys() | other.keys()):
             if one.get(name) != other.get(name):
                 differences += 1
                 print(f"layer {number}: {name}: {one.get(name)} and {other.get(name)}")  # noqa: T201
-    print(f"{number + 1} layers, {count} files, {differences} differ")  # noqa: T201
+    print(f"{number} layers, {count} files, {differences} differ")  # noqa: T201
     return int(differences > 0)
 
 

@@ -77,7 +77,7 @@ def strip(library: Path) -> None:
     """
     with library.open("rb") as file:
         head = bytearray(file.read(64))
-        if head[:6] != b"\x7fELF\x02\x01" or library.is_symlink():  # 64 bits, little-endian
+        if bytes(head[:6]) != b"\x7fELF\x02\x01" or library.is_symlink():  # 64 bits, little-endian
             return
         (start,) = struct.unpack_from("<Q", head, 32)
         width, count = struct.unpack_from("<HH", head, 54)

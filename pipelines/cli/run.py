@@ -1,5 +1,6 @@
 """`lockstep run`: execute a pipeline on this machine, from its compiled form."""
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
     from ..ir import CompiledPipeline
 
 app: Final = typer.Typer()
+
+
+class Runner(str, Enum):
+    """Who runs the steps."""
+
+    HOST = "host"
+    DOCKER = "docker"
 
 
 @app.command("run")
@@ -38,7 +46,7 @@ def run_command(
         Path, typer.Option(help="The project's root: imports and module files start there.")
     ] = Path(),
     image: Annotated[
-        str, typer.Option(help="The runtime image to compile for; it is not used here.")
+        str, typer.Option(help="The runtime image to compile for, which --runner docker uses.")
     ] = DEFAULT_IMAGE,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="At most so many steps at once. [processors]")
@@ -52,6 +60,19 @@ def run_command(
         typer.Option(
             metavar="RUN", help="Go on with a run that was interrupted, in place of a new one."
         ),
+    ] = "",
+    runner: Annotated[
+        Runner, typer.Option(help="Run steps on this host, or each in a container of its image.")
+    ] = Runner.HOST,
+    volume: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH[:rw]",
+            help="What containers see besides the project and --root, read-only or for writing.",
+        ),
+    ] = None,
+    network: Annotated[
+        str, typer.Option(help="The Docker network of the containers. [Docker's default]")
     ] = "",
     openlineage: Annotated[
         str, typer.Option(metavar="FILE|URL", help="Where OpenLineage events go.")
@@ -69,6 +90,9 @@ def run_command(
     if bool(source) == bool(resume) or (resume and param):
         message = "either a pipeline with its parameters, or --resume RUN, which has both"
         raise typer.BadParameter(message)
+    if (volume or network) and runner is not Runner.DOCKER:
+        message = "--volume and --network are for --runner docker"
+        raise typer.BadParameter(message)
     manner: dict[str, Any] = {
         "root": root,
         "jobs": jobs,
@@ -79,6 +103,10 @@ def run_command(
         with progress() as listen:
             result = resume_run(resume, listen=listen, **manner)
         raise typer.Exit(conclude(result))
+    if runner is Runner.DOCKER:
+        from ..engine.docker import Docker
+
+        manner["docker"] = Docker(tuple(volume or ()), network)
     compiled = _compiled(source, image, project)
     inputs = compiled.spec["root"].get("inputDefinitions", {})
     values = from_text(inputs, _pairs(param or []))

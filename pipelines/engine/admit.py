@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -41,7 +41,10 @@ _HINTS: Final = (
 
 @dataclass(frozen=True)
 class Program:
-    """What a container task is on this machine: a Python module with arguments."""
+    """What a container task is on this machine: a Python module with arguments.
+
+    In a container of its own image it may be any command line: then there is no module.
+    """
 
     module: str
     arguments: tuple[str, ...]
@@ -53,6 +56,12 @@ class Program:
     """The most that it may hold, as Kubernetes writes it."""
     notes: tuple[str, ...] = ()
     """What was asked for and means nothing here, one sentence each."""
+    image: str = ""
+    """What it runs in, as the pipeline says; empty on the host."""
+    image_id: str = ""
+    """The digest of exactly that image."""
+    cpu: str = ""
+    """The processors that it may use, as Kubernetes writes it."""
 
 
 def admit(plan: Plan) -> dict[str, Program]:
@@ -66,6 +75,48 @@ def admit(plan: Plan) -> dict[str, Program]:
         for task in plan.walk()
         if isinstance(task.work, Container)
     }
+
+
+def admit_containers(plan: Plan, identify: Callable[[str, str], str]) -> dict[str, Program]:
+    """Give every container task of a plan its command line in its own image, by path.
+
+    Args:
+        plan: What to run.
+        identify: Gives the digest of an image, which the task of that path wants.
+
+    Raises:
+        CannotRunHere: for the first task that cannot be run so, and why.
+    """
+    return {
+        task.path: _contained(task, task.work, identify)
+        for task in plan.walk()
+        if isinstance(task.work, Container)
+    }
+
+
+def _contained(task: Task, container: Container, identify: Callable[[str, str], str]) -> Program:
+    spec, image = container.spec, container.spec.get("image", "")
+    command, arguments = tuple(spec.get("command", ())), tuple(spec.get("args", ()))
+    if not command:
+        raise CannotRunHere(
+            given=f"task {task.path} has no command, only the image {image}",
+            allowed="a command: Kubeflow's launcher takes the place of the image's own entrypoint",
+            todo="write it out in dsl.ContainerSpec(command=[...])",
+        )
+    own = command[:-1] == ENTRYPOINT and command[-1] in COMPONENTS
+    resources, deadline = spec.get("resources", {}), container.settings.get("activeDeadlineSeconds")
+    return Program(
+        ENTRYPOINT[-1] if own else "",
+        (*(command[-1:] if own else command), *arguments),
+        None,
+        tuple((env["name"], env.get("value", "")) for env in spec.get("env", ())),
+        float(deadline) if deadline else None,
+        limit_of(resources),
+        tuple(_settings(task.path, container.settings)),
+        image,
+        identify(image, task.path),
+        str(resources.get("resourceCpuLimit") or resources.get("cpuLimit") or ""),
+    )
 
 
 def _program(task: Task, container: Container) -> Program:
@@ -84,13 +135,14 @@ def _program(task: Task, container: Container) -> Program:
             given=f"task {task.path} runs a command of the image {spec.get('image')!r}",
             allowed="lockstep's components and kfp's lightweight Python components; "
             "another image's command is never run on the host",
-            todo="submit the pipeline to a cluster, or write the task as a @dsl.component",
+            todo="run it in its image with --runner docker, submit the pipeline to a cluster, or "
+            "write the task as a @dsl.component",
         )
     for requirement, problem in _missing(command):
         raise CannotRunHere(
             given=f"task {task.path} wants the package {requirement!r}, {problem}",
             allowed="packages_to_install that this environment already has",
-            todo="install it here, then run again",
+            todo="install it here, then run again; or run in containers: --runner docker",
         )
     environment = (("_KFP_RUNTIME", "true"), *environment)
     return Program(

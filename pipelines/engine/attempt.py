@@ -15,6 +15,7 @@ from ...components.catalogue import ENTRYPOINT
 from ...serving.errors import Exit
 from .admit import Program
 from .content import Content, content, place_of, stamp
+from .docker import cores
 from .failpoint import failpoint
 from .key import Key, is_its_own_rival, key_of
 from .launch import Ended, Launcher, Step, Stopped, log_tail
@@ -211,8 +212,10 @@ class Attempts:
             notes.writelines(f"lockstep: {note}\n" for note in program.notes)
         try:
             memory = quantity(fill(program.memory, known)) if program.memory else None
+            cpu = fill(program.cpu, known)
+            cores(cpu or "1")
         except ValueError as error:
-            raise unresolved(known.path, "memory limit", str(error)) from error
+            raise unresolved(known.path, "resource limit", str(error)) from error
         return Step(
             module=program.module,
             arguments=tuple(arguments),
@@ -222,6 +225,8 @@ class Attempts:
             scratch=scratch,
             timeout=program.timeout,
             memory=memory,
+            image=program.image_id,
+            cpu=cpu,
         )
 
     async def pause(self, seconds: float) -> None:
@@ -253,4 +258,5 @@ def failed(result: TaskResult, step: Step, ended: Ended) -> TaskResult:
 
 def name_of(program: Program) -> str:
     """What a program is called in the record: a component's name, or the one that runs source."""
-    return program.arguments[0] if program.module == ENTRYPOINT[-1] else program.module
+    own = program.module == ENTRYPOINT[-1]
+    return program.arguments[0] if own else program.module or program.image

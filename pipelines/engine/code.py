@@ -48,6 +48,12 @@ def code_of(module: str, source: str | None, parameters: Mapping[str, Any], proj
     return {"python": python, **versions, "steps": _own(), **_users(parameters, project)}
 
 
+def code_in_image(module: str, image: str, parameters: Mapping[str, Any], project: Path) -> Code:
+    """Name what the outcome of a container depends on: its image and, seen from it, the project."""
+    users = _users(parameters, project) if module == ENTRYPOINT[-1] else {}
+    return {"image": image, **users}
+
+
 @cache
 def _version(package: str) -> str:
     try:

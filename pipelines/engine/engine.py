@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from ...serving.errors import Exit
 from .. import ir
 from ..errors import CannotRunHere
 from ..ir import CompiledPipeline
-from .admit import Program, admit
+from .admit import Program, admit, admit_containers
 from .attempt import Attempts, Listener, name_of
+from .docker import Containers, Docker, Room, check_visible, end_left_behind, identify
 from .forks import Forks
 from .launch import Launcher
 from .openlineage import Events
@@ -45,6 +47,8 @@ class Manner:
     """At most so many steps at once; as many as there are processors by default."""
     launcher: Launcher | None = None
     """Who starts the steps; forks of warm processes by default."""
+    docker: Docker | None = None
+    """Run each task in a container of its image, with this; None: on the host."""
     listen: Listener = _silent
     """Is told of every start and end of a task."""
     cache: bool = True
@@ -80,31 +84,38 @@ def run(
     how = Manner(**manner)
     text = ir.dump(compiled)
     planned = plan(ir.parse(text))
-    programs = admit(planned)
+    programs = _programs(planned, how.docker)
     values = bind(planned.inputs, parameters or {})
     _check_project(project)
     project = project.absolute()
+    if how.docker:
+        check_visible(values, Room("", root.absolute(), project, how.docker))
     with _room_under(root), closing(Record.create(root, planned, text, values, project)) as record:
+        if how.docker:
+            how.docker.dump(record.directory)
         return _execute(planned, programs, record, values, how)
 
 
 def resume(name: str, *, root: Path = Path(".lockstep"), **manner: Any) -> RunResult:
     """Go on with a run whose engine has ended: what it has committed stays, the rest is executed.
 
-    The compiled file, the parameters and the project are those that the run was started with.
+    The compiled file, the parameters and the project are those that the run was started with; and
+    what ran in containers does so again, with the same volumes.
 
     Raises:
         UnknownRun: There is none of this name.
         RunIsAlive: Its engine has not ended.
     """
-    how = Manner(**manner)
+    how = Manner(docker=Docker.load(root / RUNS / name), **manner)
     with closing(open_existing(root)) as database:
         row = dict(find_run(database, root, name))
     planned = plan(ir.load(root / RUNS / name / "pipeline.yaml"))
-    programs = admit(planned)
+    programs = _programs(planned, how.docker)
     values = json.loads(row["parameters"])
     _check_project(Path(row["project"]))
     with _room_under(root), closing(Record.reopen(root, name)) as record:
+        if how.docker:
+            end_left_behind(record.root, lambda run: run != name)
         result = _execute(planned, programs, record, values, how)
         remove_leftovers(record.database, record.root, name)
         return result
@@ -119,7 +130,9 @@ def _execute(
         manner.listen(result)
         events.listen(result)
 
-    with closing(manner.launcher or Forks()) as launcher, events:
+    room = manner.docker and Room(record.run, record.root, record.project, manner.docker)
+    started = manner.launcher or (Containers(room) if room else Forks())
+    with closing(started) as launcher, events:
         jobs = manner.jobs or os.cpu_count() or 1
         attempts = Attempts(record, programs, launcher, listen, jobs, manner.cache)
         _warm_up(planned, attempts)
@@ -140,6 +153,10 @@ def _execute(
         exit_code=Exit.INTERRUPTED if cancelled else next(failed, Exit.OK),
         imports=imports,
     )
+
+
+def _programs(planned: Plan, docker: Docker | None) -> dict[str, Program]:
+    return admit_containers(planned, cache(identify)) if docker else admit(planned)
 
 
 def _warm_up(planned: Plan, attempts: Attempts) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ...components.catalogue import COMPONENTS, ENTRYPOINT, Component
 from ...serving.errors import BadModel
 from .admit import Program
-from .code import code_of
+from .code import code_in_image, code_of
 from .content import Content, place_of
 from .plan import Task
 from .resolve import Placeholders, fill
@@ -82,14 +82,17 @@ def is_its_own_rival(program: Program, inputs: Values, project: Path) -> bool:
 def _parts(task: Task, program: Program, known: Placeholders, project: Path) -> Json:
     """Everything but the artifacts."""
     inputs = known.inputs
-    code = code_of(program.module, program.source, inputs.parameters, project)
+    if program.image_id:
+        code = code_in_image(program.module, program.image_id, inputs.parameters, project)
+    else:
+        code = code_of(program.module, program.source, inputs.parameters, project)
     used = {
         fact: value
         for fact, value in known.facts.items()
         if any(f"{{{{$.{fact}}}}}" in argument for argument in program.arguments)
     }
     return {
-        "program": " ".join((program.module, *program.arguments)),
+        "program": " ".join((program.module, *program.arguments)).strip(),
         "outputs": wire(task.outputs),
         **{f"code {name}": version for name, version in code.items()},
         **{f"parameter {name}": wire(value) for name, value in inputs.parameters.items()},

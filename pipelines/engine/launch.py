@@ -30,6 +30,7 @@ class Step:
     """A Python module to run as a program: `python -m MODULE ARGUMENTS`."""
 
     module: str
+    """If empty, the arguments are the whole command line of an image."""
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     directory: Path
@@ -40,6 +41,10 @@ class Step:
     """Bytes that its processes may hold."""
     scratch: Path = field(default_factory=lambda: Path(gettempdir()))
     """Where its temporary files go."""
+    image: str = ""
+    """What it runs in, for launchers that start containers."""
+    cpu: str = ""
+    """The processors that it may use, as Kubernetes writes it; only containers are held to it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Ended:
     seconds: float
     peak_memory: int
     breach: str = ""
-    """The limit that it was killed for: `timeout` or `memory`."""
+    """The limit that it was killed for, `timeout` or `memory`; `docker` if that is what failed."""
     cpu: float = 0.0
     waited: float = 0.0
     """Seconds from the request to the process."""
@@ -62,6 +67,8 @@ class Ended:
             return f"stopped by its timeout after {self.seconds - self.waited:.0f} s"
         if self.breach == "memory":
             return f"stopped by its memory limit: it held {held}"
+        if self.breach == "docker":
+            return "Docker could not start it, or has lost it"
         if self.code == -signal.SIGKILL:
             return f"killed by SIGKILL, as when memory runs out: it held {held}"
         if self.code < 0:
@@ -116,9 +123,12 @@ class Processes:
                 raise Stopped
             process = subprocess.Popen(
                 [sys.executable, "-m", _TETHER, str(os.getpid()), step.module, *step.arguments],
-                env=os.environ
-                | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(step.scratch)}
-                | step.environment,
+                env={
+                    **os.environ,
+                    "PYTHONUNBUFFERED": "1",
+                    "TMPDIR": str(step.scratch),
+                    **step.environment,
+                },
                 cwd=step.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from .database import transaction
+from .docker import RUNNER, end_left_behind
 from .record import LOG, RUNS, is_alive, open_existing
 from .resolve import local_path
 
@@ -37,6 +38,8 @@ def sweep(root: Path, keep: int | None = None, *, dry_run: bool = False) -> list
         UnknownRun: nothing has ever run here.
     """
     root = root.absolute()
+    if not dry_run and any(root.glob(f"{RUNS}/*/{RUNNER}")):
+        end_left_behind(root, lambda run: is_alive(root / RUNS / run))
     with closing(open_existing(root)) as database:
         trash = root / f"{_TRASH}{secrets.token_hex(4)}"
         with transaction(database):
