@@ -3,7 +3,7 @@
 import difflib
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -11,7 +11,7 @@ from ..components.catalogue import DEFAULT_IMAGE
 from .definition import blame, load_pipeline, split_source
 from .errors import DefinitionError
 from .ir import CompiledPipeline, Json
-from .lint import check
+from .lint import DEFAULT_TARGETS, check
 from .tasks import Task, parts, walk
 
 _CHANNEL: Final = re.compile(r"\{\{channel:task=([^;]*);name=([^;]+);type=.*?;\}\}", re.DOTALL)
@@ -19,7 +19,10 @@ _SAFE: Final = 2**53
 
 
 def compile_pipeline(
-    source: str, image: str = DEFAULT_IMAGE, project_root: Path | None = None
+    source: str,
+    image: str = DEFAULT_IMAGE,
+    project_root: Path | None = None,
+    targets: Sequence[str] = DEFAULT_TARGETS,
 ) -> CompiledPipeline:
     """Compile `FILE.py[:NAME]` and lint the result: what it returns, a cluster will take.
 
@@ -27,8 +30,10 @@ def compile_pipeline(
         source: The pipeline's file, relative to the current directory.
         image: The runtime image that lockstep's components run in.
         project_root: Where imports and module files are looked up; the current directory if None.
+        targets: Who is to take it: `kfp`, `kfp-2.5`, `vertex` and so on.
 
     Raises:
+        UnknownTarget: There is no such target.
         DefinitionError: It does not load or compile, or breaks a rule of the lint.
     """
     root = (project_root or Path.cwd()).resolve()
@@ -41,7 +46,7 @@ def compile_pipeline(
     for task in walk(compiled):
         _repair_channels(task)
         _settle_caching(task)
-    check(compiled)
+    check(compiled, targets)
     _check_module_files(walk(compiled), root, split_source(source)[0])
     return compiled
 

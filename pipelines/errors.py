@@ -9,6 +9,12 @@ class DefinitionError(LockstepError):
     exit_code = Exit.DEFINITION
 
 
+class UnknownTarget(DefinitionError):
+    """There is no target of this name to compile for."""
+
+    exit_code = Exit.USAGE
+
+
 class RunError(LockstepError):
     """A run cannot be started or finished."""
 

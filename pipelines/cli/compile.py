@@ -37,13 +37,21 @@ def compile_command(
             file_okay=False,
         ),
     ] = Path(),
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Refuse what this target would refuse: kfp (the newest release), kfp-2.5, vertex. "
+            "May be given twice.  [default: kfp]",
+        ),
+    ] = None,
 ) -> None:
     """Compile a pipeline to one YAML file for this machine, Kubeflow Pipelines and Vertex AI."""
     from ..compile import compile_pipeline
     from ..definition import split_source
     from ..ir import dump
+    from ..lint import DEFAULT_TARGETS
 
-    compiled = compile_pipeline(source, image, project)
+    compiled = compile_pipeline(source, image, project, target or DEFAULT_TARGETS)
     text = dump(compiled)
     if output == "-":
         sys.stdout.write(text)

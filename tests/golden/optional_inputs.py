@@ -29,10 +29,9 @@ def optional_inputs(
     note: Optional[str] = None,
     rate: float = 1.0,
     options: Dict[str, Any] = {"depth": 1},
-    base: Optional[Input[Artifact]] = None,
 ) -> None:
     """Leave out what may be left out."""
     made = make()
     use()
     use(base=made.outputs["result"], note=note, rate=rate, options=options)
-    use(base=base, options={"nested": [1, 2.5, "x"], "note": f"{note}!"}, flags=[])
+    use(options={"nested": [1, 2.5, "x"], "note": f"{note}!"}, flags=[])
