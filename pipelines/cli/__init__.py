@@ -14,6 +14,8 @@ from . import (
     lineage as _lineage,
     models as _models,
     run as _run,
+    runs as _runs,
+    submit as _submit,
 )
 
 app: Final = typer.Typer(
@@ -26,6 +28,8 @@ app: Final = typer.Typer(
 )
 app.add_typer(_compile.app)
 app.add_typer(_run.app)
+app.add_typer(_submit.app)
+app.add_typer(_runs.app, name="runs")
 app.add_typer(_explain_cache.app)
 app.add_typer(_gc.app)
 app.add_typer(_lineage.app)

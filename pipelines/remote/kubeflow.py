@@ -165,7 +165,7 @@ class Kubeflow:
             NotFound: The server can show none.
         """
         found = self._get(run)
-        pods = [(path, pod) for path, pod in self._pods(run) if path in (task, task or path)]
+        pods = [(p, pod) for p, pod in self._pods(run) if task in ("", p, p.rpartition("/")[2])]
         if not pods:
             known = (one["display_name"] for one in _tasks(found))
             raise UnknownRun(
@@ -314,12 +314,12 @@ def _state(run: Json) -> State:
 
 
 def _tasks(run: Json) -> list[Json]:
-    """The nodes of the workflow that are tasks: no drivers, no executors, not the whole."""
+    """The workflow's nodes that are tasks, oldest first: no drivers, executors, nor the whole."""
     nodes: list[Json] = (run.get("run_details") or {}).get("task_details") or []
     inner = {"root", *(f"{node.get('display_name')}-driver" for node in nodes)}
     return [
         node
-        for node in nodes
+        for node in sorted(nodes, key=lambda node: str(node.get("start_time")))
         if (name := str(node.get("display_name", ""))) not in inner
         and not re.fullmatch(r"executor(\(\d+\))?|.*\..*", name)
         and not _is_whole(node, name)
