@@ -23,6 +23,7 @@ def main() -> int:
     parser = ArgumentParser(prog="python -m lockstep.components", description="Run one step.")
     parser.add_argument("name", help="component: " + ", ".join(COMPONENTS))
     parser.add_argument("--executor_input", required=True, help="JSON that KFP puts for {{$}}")
+    parser.add_argument("--node", help="the TFX node that the step stands for")
     arguments = parser.parse_args()
     try:
         execute(arguments.name, arguments.executor_input)

@@ -49,4 +49,6 @@ COMPONENTS: Final = {
     "evaluator": Component("evaluation", rival=("model", "baseline_model")),
     "bulk_inferrer": Component("inference"),
     "pusher": Component("model_store", looks_outside=True, heavy=False),
+    "tfx_node": Component("custom"),
+    "tfx_value": Component("custom"),
 }

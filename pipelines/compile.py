@@ -13,6 +13,7 @@ from .errors import DefinitionError
 from .ir import CompiledPipeline, Json
 from .lint import DEFAULT_TARGETS, check
 from .tasks import Task, parts, walk
+from .tfx.capture import Captured
 
 _CHANNEL: Final = re.compile(r"\{\{channel:task=([^;]*);name=([^;]+);type=.*?;\}\}", re.DOTALL)
 _SAFE: Final = 2**53
@@ -37,7 +38,23 @@ def compile_pipeline(
         DefinitionError: It does not load or compile, or breaks a rule of the lint.
     """
     root = (project_root or Path.cwd()).resolve()
-    compiled = _kfp_output(source, root)
+    path = split_source(source)[0]
+    return compile_loaded(load_pipeline(source, root), path, image, root, targets)
+
+
+def compile_loaded(
+    loaded: Any,
+    path: Path,
+    image: str,
+    root: Path,
+    targets: Sequence[str] = DEFAULT_TARGETS,
+) -> CompiledPipeline:
+    """Compile what a file has given: a pipeline of kfp's, or of TFX's.
+
+    Raises:
+        DefinitionError: It does not compile, or breaks a rule of the lint.
+    """
+    compiled = _kfp_output(loaded, path, root)
     spec = compiled.spec
     for executor in spec["deploymentSpec"].get("executors", {}).values():
         container = executor.get("container", {})
@@ -47,20 +64,24 @@ def compile_pipeline(
         _repair_channels(task)
         _settle_caching(task)
     check(compiled, targets)
-    _check_module_files(walk(compiled), root, split_source(source)[0])
+    _check_module_files(walk(compiled), root, path)
     return compiled
 
 
-def _kfp_output(source: str, root: Path) -> CompiledPipeline:
+def _kfp_output(loaded: Any, path: Path, root: Path) -> CompiledPipeline:
     """Take the documents that kfp's compiler would write, numbers normalised."""
-    pipeline = load_pipeline(source, root)
+    pipeline, here = loaded, dict[str, str]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         from google.protobuf import json_format
-    with blame(split_source(source)[0]):
+    with blame(path):
+        if isinstance(loaded, Captured):
+            from .tfx.mapping import to_kfp
+
+            pipeline, here = to_kfp(loaded, path.resolve(), root)
         spec = json_format.MessageToDict(pipeline.pipeline_spec)
         platform = json_format.MessageToDict(pipeline.platform_spec)
-    return CompiledPipeline(_map_leaves(spec, _integer), _map_leaves(platform, _integer))
+    return CompiledPipeline(_map_leaves(spec, _integer), _map_leaves(platform, _integer), here)
 
 
 def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -111,7 +132,7 @@ def _check_module_files(tasks: list[Task], root: Path, source: Path) -> None:
         if task.lockstep_component is None:
             continue
         value = task.parameters.get("module_file", {}).get("runtimeValue", {}).get("constant", "")
-        elsewhere = not value or value.startswith("package:") or "{{" in value
+        elsewhere = not value or value.startswith("package:") or "://" in value or "{{" in value
         if elsewhere or _is_module_name(value) or (root / value).is_file():
             continue
         raise DefinitionError(

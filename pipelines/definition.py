@@ -1,9 +1,14 @@
-"""Loading a pipeline's source: run the user's file and find its pipeline, or the line at fault."""
+"""Loading a pipeline's source: run the user's file and find its pipeline, or the line at fault.
+
+A file of TFX's is taken as it is: its pipeline is found by name, or where it is given to a runner.
+"""
 
 import contextlib
 import difflib
 import importlib
+import inspect
 import linecache
+import os
 import re
 import sys
 import traceback
@@ -16,13 +21,17 @@ from typing import Any, Final
 from .errors import DefinitionError
 
 _MODULE: Final = "__lockstep_definition__"
+_TFX: Final = re.compile(rb"^\s*(from|import)\s+(tfx|lockstep\.pipelines\.tfx)\b", re.MULTILINE)
+_GUARD: Final = re.compile(rb"__name__\s*==\s*['\"]__main__['\"]")
+_PIPELINE: Final = "tfx.orchestration.pipeline.Pipeline"
 _NOISE: Final = ("The default base_image used by the @dsl.component decorator",)
 
 
 def load_pipeline(source: str, project_root: Path) -> Any:
-    """Run `FILE.py[:NAME]` in a fresh module and return its pipeline, a kfp GraphComponent.
+    """Run `FILE.py[:NAME]` in a fresh module and return its pipeline: kfp's GraphComponent.
 
-    Imports in the file resolve from `project_root` as well. What it prints goes to stderr.
+    Of a file that imports TFX it may be a `Captured` instead. Imports in the file resolve from
+    `project_root` as well. What it prints goes to stderr.
 
     Raises:
         DefinitionError: There is no such file, it does not load, or does not hold one pipeline.
@@ -34,7 +43,9 @@ def load_pipeline(source: str, project_root: Path) -> Any:
             allowed="FILE.py, or FILE.py:NAME where it holds several pipelines",
             todo="give the path of the pipeline's Python file",
         )
-    return _pick(_execute(path, project_root), path, name)
+    if not _TFX.search(path.read_bytes()):
+        return _pick(_execute(path, project_root), path, name)
+    return _load_tfx(path, project_root, name)
 
 
 def split_source(source: str) -> tuple[Path, str | None]:
@@ -80,13 +91,62 @@ def _broken(problem: str) -> DefinitionError:
     )
 
 
-def _execute(path: Path, project_root: Path) -> types.ModuleType:
+def _load_tfx(path: Path, root: Path, name: str | None) -> Any:
+    """Find the pipeline of a file that imports TFX: kfp's, TFX's own, or what a runner is given."""
+    os.environ["UNSUPPORTED_DO_NOT_PACKAGE_USER_MODULES"] = "1"  # TFX's switch: no wheel, no pip
+    with blame(path):
+        from .tfx.capture import Captured, capturing
+    with capturing() as found:
+        module = _execute(path, root)
+    if found:
+        return found[0]
+    held = {key: value for key, value in vars(module).items() if _is_tfx(value)}
+    if name is None and not held and _GUARD.search(path.read_bytes()) and not _graphs(module):
+        with capturing() as found:
+            _execute(path, root, "__main__")
+        if found:
+            return found[0]
+    made = held.get(name, getattr(module, name, None)) if name else _only(held, path)
+    if made is None and name is None:
+        makers = [value for value in vars(module).values() if _is_maker(value, module)]
+        made = makers[0] if len(makers) == 1 else None
+    if inspect.isfunction(made):
+        with blame(path), _visitor(module, root):
+            made = made()
+    return Captured(made) if _is_tfx(made) else _pick(module, path, name)
+
+
+def _only(held: dict[str, Any], path: Path) -> Any:
+    """Take the one TFX pipeline, if there is one."""
+    if len({id(value) for value in held.values()}) > 1:
+        raise DefinitionError(
+            given=f"{path}: holds {len(held)} TFX pipelines: {', '.join(held)}",
+            allowed="one tfx.dsl.Pipeline, or a name: FILE.py:NAME",
+            todo=f"say which one: {path}:{next(iter(held))}",
+        )
+    return next(iter(held.values()), None)
+
+
+def _is_tfx(value: Any) -> bool:
+    return any(f"{c.__module__}.{c.__name__}" == _PIPELINE for c in type(value).__mro__)
+
+
+def _is_maker(value: Any, module: types.ModuleType) -> bool:
+    """Whether a function of this file makes a TFX pipeline out of nothing, by its name."""
+    if not inspect.isfunction(value) or value.__module__ != module.__name__:
+        return False
+    parameters = inspect.signature(value).parameters.values()
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (2, 4)]
+    return "pipeline" in value.__name__ and not required
+
+
+def _execute(path: Path, project_root: Path, name: str = _MODULE) -> types.ModuleType:
     """Run the file as a module of its own that leaves nothing behind in this process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         importlib.import_module("kfp.dsl")  # heavy, and its warnings are not the user's
     linecache.checkcache(str(path))
-    module = types.ModuleType(_MODULE)
+    module = types.ModuleType(name)
     module.__file__ = str(path)
     with blame(path), _visitor(module, project_root):
         code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
@@ -98,6 +158,10 @@ def _execute(path: Path, project_root: Path) -> types.ModuleType:
 def _visitor(module: types.ModuleType, root: Path) -> Generator[None]:
     """Lend the process to the user's code: import path, stdout and module table come back."""
     before, path, bytecode = set(sys.modules), list(sys.path), sys.dont_write_bytecode
+    main, arguments = sys.modules["__main__"], sys.argv
+    if module.__name__ == "__main__":  # as `python FILE.py` has it
+        sys.argv = [str(module.__file__)]
+        sys.path.insert(0, str(Path(str(module.__file__)).parent))
     sys.path.insert(0, str(root))
     sys.modules[module.__name__] = module
     sys.dont_write_bytecode = True
@@ -108,10 +172,11 @@ def _visitor(module: types.ModuleType, root: Path) -> Generator[None]:
                 warnings.filterwarnings("ignore", message, FutureWarning)
             yield
     finally:
-        sys.path[:], sys.dont_write_bytecode = path, bytecode
+        sys.path[:], sys.dont_write_bytecode, sys.argv = path, bytecode, arguments
         theirs = {name for name in set(sys.modules) - before if _lies_in(name, root)}
         for name in {module.__name__, *theirs}:
             sys.modules.pop(name, None)
+        sys.modules["__main__"] = main
 
 
 def _lies_in(name: str, root: Path) -> bool:
@@ -121,11 +186,15 @@ def _lies_in(name: str, root: Path) -> bool:
     return any(Path(place).parent == root for place in places)
 
 
-def _pick(module: types.ModuleType, path: Path, name: str | None) -> Any:
-    """Find the pipeline `name`, or the only one."""
+def _graphs(module: types.ModuleType) -> dict[str, Any]:
     from kfp.dsl.graph_component import GraphComponent
 
-    found = {key: value for key, value in vars(module).items() if isinstance(value, GraphComponent)}
+    return {key: value for key, value in vars(module).items() if isinstance(value, GraphComponent)}
+
+
+def _pick(module: types.ModuleType, path: Path, name: str | None) -> Any:
+    """Find the pipeline `name`, or the only one."""
+    found = _graphs(module)
     if name in found:
         return found[name]
     names = ", ".join(found) or "none"

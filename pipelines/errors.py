@@ -9,6 +9,10 @@ class DefinitionError(LockstepError):
     exit_code = Exit.DEFINITION
 
 
+class NoCounterpart(DefinitionError):
+    """A node of a TFX pipeline has no counterpart on Kubeflow Pipelines."""
+
+
 class UnknownTarget(DefinitionError):
     """There is no target of this name to compile for."""
 

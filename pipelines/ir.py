@@ -20,6 +20,8 @@ class CompiledPipeline:
 
     spec: Json
     platform: Json = field(default_factory=dict[str, Any])
+    here: Json = field(default_factory=dict[str, Any], compare=False)
+    """Values that its source gives parameters, and that hold on this machine only: in no file."""
 
     @property
     def name(self) -> str:

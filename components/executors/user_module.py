@@ -1,12 +1,15 @@
 """The user's TFX module: found, imported and checked before a long step starts."""
 
 import os
+import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
+import fsspec
 from tfx.components.util import udf_utils
 
 from ..errors import BadModule
@@ -31,6 +34,8 @@ def find(step: Step, function: str) -> dict[str, Any]:
         arguments = {function: f"{module}.{function}", "module_file": None}
     else:
         path = resolve(module)
+        if "://" in path:
+            path = _fetched(path)
         if not os.path.isfile(path):
             raise BadModule(
                 given=f"module_file {module!r}: there is no file {path}",
@@ -43,6 +48,21 @@ def find(step: Step, function: str) -> dict[str, Any]:
     if bool(arguments[function]) != bool(arguments["module_file"]):
         _load(arguments, function)
     return arguments
+
+
+def _fetched(url: str) -> str:
+    """Copy a module from a bucket, as TFX does, to where it can be imported."""
+    path = os.path.join(tempfile.mkdtemp(prefix="lockstep-module-"), url.rpartition("/")[2])
+    try:
+        with fsspec.open(url, "rb") as remote, open(path, "wb") as local:
+            shutil.copyfileobj(remote, local)
+    except (OSError, ImportError, ValueError) as error:
+        raise BadModule(
+            given=f"module_file {url!r} cannot be read: {error}",
+            allowed="a URL that this step may read, or a file of the project",
+            todo="put the file into the project, and name it relative to the project's root",
+        ) from error
+    return path
 
 
 def _load(arguments: dict[str, Any], function: str) -> Callable[..., Any]:

@@ -109,7 +109,7 @@ def run_command(
         manner["docker"] = Docker(tuple(volume or ()), network)
     compiled = _compiled(source, image, project)
     inputs = compiled.spec["root"].get("inputDefinitions", {})
-    values = from_text(inputs, _pairs(param or []))
+    values = {**compiled.here, **from_text(inputs, _pairs(param or []))}
     with progress() as listen:
         result = run(compiled, values, project=project, listen=listen, **manner)
     raise typer.Exit(conclude(result))
