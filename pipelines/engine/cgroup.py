@@ -62,7 +62,7 @@ def group_of(pid: int, proc: Path = Path("/proc"), groups: Path = _GROUPS) -> di
     for line in lines:
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
-            found[controller] = groups / controllers / path.lstrip("/")
+            found[controller] = groups / controller / path.lstrip("/")
     return found
 
 

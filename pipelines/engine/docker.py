@@ -31,6 +31,7 @@ RUNNER: Final = "docker.json"
 
 _RUN: Final = "lockstep.run"
 _ROOT: Final = "lockstep.root"
+_ENGINE: Final = "lockstep.engine"
 """Labels of every container, by which it is found when its engine is gone."""
 
 _REAPER: Final = """
@@ -75,6 +76,8 @@ class Room:
     project: Path
     docker: Docker = field(default_factory=Docker)
     user: str = field(default_factory=lambda: f"{os.getuid()}:{os.getgid()}")
+    engine: str = field(default_factory=lambda: secrets.token_hex(6))
+    """A name of this process's own: whoever resumes the run has another."""
 
     def mounts(self) -> dict[Path, bool]:
         """What a container sees of this machine, and whether it may write there."""
@@ -92,7 +95,7 @@ def command_line(step: Step, room: Room, name: str) -> list[str]:
     """
     words = step.arguments if not step.module else ("python", "-m", step.module, *step.arguments)
     own = ["--read-only", "--workdir", str(step.directory)] if step.module else []
-    labels = {_RUN: room.run, _ROOT: str(room.root)}
+    labels = {_RUN: room.run, _ROOT: str(room.root), _ENGINE: room.engine}
     scratch = str(step.scratch)
     environment = {"TMPDIR": scratch, "HOME": scratch, **step.environment}
     mounts = {**room.mounts(), step.scratch: True}
@@ -204,7 +207,7 @@ def end_left_behind(root: Path, is_alive: Callable[[str], bool]) -> None:
         runs = _docker("ps", "--all", "--filter", label, "--format", format_).split()
         for run in set(runs):
             if not is_alive(run):
-                _remove(run)
+                _remove(f"{_RUN}={run}")
     except DockerFailed:  # no engine, so nothing of ours runs there
         return
 
@@ -223,7 +226,7 @@ class Containers:
     def __post_init__(self) -> None:
         """Start the process that outlives this one just long enough to clear up."""
         self._reaper = subprocess.Popen(
-            ["sh", "-c", _REAPER, "lockstep-reaper", f"{_RUN}={self.room.run}"],
+            ["sh", "-c", _REAPER, "lockstep-reaper", f"{_ENGINE}={self.room.engine}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -279,7 +282,7 @@ class Containers:
         self._reaper.kill()
         self._reaper.communicate()
         try:
-            _remove(self.room.run)
+            _remove(f"{_ENGINE}={self.room.engine}")
         except DockerFailed:
             return
 
@@ -318,8 +321,8 @@ def _try(*arguments: str) -> bool:
     return True
 
 
-def _remove(run: str) -> None:
-    left = _docker("ps", "--all", "--quiet", "--filter", f"label={_RUN}={run}").split()
+def _remove(label: str) -> None:
+    left = _docker("ps", "--all", "--quiet", "--filter", f"label={label}").split()
     if left:
         _docker("rm", "--force", *left)
 
