@@ -158,8 +158,9 @@ def measure(side: Callable[[Path, Path], None], data: Path, root: Path, rows: in
     start = time.perf_counter()
     child = os.fork()
     if not child:
-        sys.stdout = sys.stderr = (root.parent / f"{side.__name__}.log").open("a")
-        code = 1
+        log, code = os.open(root.parent / f"{side.__name__}.log", os.O_CREAT | os.O_WRONLY), 1
+        os.dup2(log, 1)
+        os.dup2(log, 2)
         try:
             side(data, root)
             code = 0

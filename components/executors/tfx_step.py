@@ -8,10 +8,12 @@ import inspect
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
+import apache_beam
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from tfx import types
@@ -50,7 +52,9 @@ def run(step: Step, component: BaseComponent) -> Results:
     for key in step.outputs.keys() & component.SPEC_CLASS.OUTPUTS.keys() - outputs.keys():
         step.output(key)  # declared, but switched off by an argument: there and empty
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
-        executor = _executor(component, step.parameters.get("beam_pipeline_args"), scratch)
+        arguments = step.parameters.get("beam_pipeline_args") or []
+        make = partial(beam.make_pipeline, arguments, _size(step))
+        executor = _executor(component, make, scratch)
         executor.Do(inputs, outputs, component.spec.exec_properties)
     return Results({key: to_metadata(value) for key, [value] in outputs.items()})
 
@@ -148,13 +152,19 @@ def _to_proto(name: str, value: Any, spec: Any) -> Any:
         ) from error
 
 
+def _size(step: Step) -> int:
+    """Bytes of all input artifacts."""
+    files = (file for a in step.inputs.values() for file in Path(a.path).rglob("*"))
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def _executor(
-    component: BaseComponent, beam_pipeline_args: list[str] | None, scratch: str
+    component: BaseComponent, make_pipeline: Callable[[], apache_beam.Pipeline], scratch: str
 ) -> BaseExecutor:
     spec = component.executor_spec
     assert isinstance(spec, ExecutorClassSpec), "every TFX component here has an executor class"
     where: dict[str, Any] = {"tmp_dir": scratch, "unique_id": "step"}
     if not issubclass(spec.executor_class, BaseBeamExecutor):
         return spec.executor_class(spec.executor_class.Context(**where))
-    make = partial(beam.make_pipeline, beam_pipeline_args or [])
-    return spec.executor_class(BaseBeamExecutor.Context(make_beam_pipeline_fn=make, **where))
+    where["make_beam_pipeline_fn"] = make_pipeline
+    return spec.executor_class(BaseBeamExecutor.Context(**where))
