@@ -57,7 +57,7 @@ def load(path: Path) -> CompiledPipeline:
 def parse(text: str, source: str = "<text>") -> CompiledPipeline:
     """Read a compiled pipeline from YAML (or JSON) text; errors call it `source`."""
     try:
-        documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
+        documents = [document for document in yaml.load_all(text, StrictLoader) if document is not None]
         json.dumps(documents, allow_nan=False)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -129,7 +129,7 @@ def _malformed(where: str, problem: str) -> DefinitionError:
 _TYPES: Final = ("null", "bool", "int", "float", "str", "seq", "map")
 
 
-class _Loader(yaml.CSafeLoader):
+class StrictLoader(yaml.CSafeLoader):
     """YAML as JSON knows it: its types only, keys once; what looks like a date is a string."""
 
     yaml_constructors = {  # noqa: RUF012 - the base class declares it so
