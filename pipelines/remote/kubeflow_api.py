@@ -193,24 +193,22 @@ def _exchange(client: Any, method: str, path: str, body: Json | str | None) -> s
     form = [("uploadfile", ("pipeline.yaml", body, "application/x-yaml"))]
     uploads = isinstance(body, str)
     client.last_response = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # kfp_server_api's, about urllib3
-        try:
-            client.call_api(
-                path,
-                method,
-                header_params={
-                    "Accept": "application/json",
-                    "Content-Type": "multipart/form-data" if uploads else "application/json",
-                },
-                body=None if uploads else body,
-                post_params=form if uploads else None,
-                auth_settings=["Bearer"],
-                _request_timeout=_TIMEOUT,
-            )
-        except UnicodeDecodeError:
-            if client.last_response is None:
-                raise
+    try:
+        client.call_api(
+            path,
+            method,
+            header_params={
+                "Accept": "application/json",
+                "Content-Type": "multipart/form-data" if uploads else "application/json",
+            },
+            body=None if uploads else body,
+            post_params=form if uploads else None,
+            auth_settings=["Bearer"],
+            _request_timeout=_TIMEOUT,
+        )
+    except UnicodeDecodeError:
+        if client.last_response is None:
+            raise
     data: bytes | str = client.last_response.data
     return data.decode(errors="replace") if isinstance(data, bytes) else data
 

@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from .kfp_state import Json, Refusal, State, select
+from .kfp_state import Json, Refusal, State, readable, select
 
 _GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 429: 8, 500: 13, 503: 14}
 
@@ -112,6 +112,7 @@ class KfpServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     owner: KfpServer
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -211,6 +212,7 @@ def _pipeline_by_name(server: KfpServer, ids: list[str], query: dict[str, str], 
 
 
 def _upload(server: KfpServer, _: list[str], query: dict[str, str], text: Any) -> Json:
+    readable(text)
     given = {"display_name": query["name"], "namespace": query.get("namespace", "")}
     pipeline = server.state.create_pipeline({k: v for k, v in given.items() if v})
     server.state.upload_version(pipeline["pipeline_id"], query["name"], text)

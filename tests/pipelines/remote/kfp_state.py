@@ -102,7 +102,7 @@ class State:
             raise Refusal(400, "Failed to create a pipeline version")
         if any(one["display_name"] == name for one in self.versions_of(pipeline_id)):
             raise Refusal(409, "Failed to create a pipeline version")
-        spec = self._readable(text)
+        spec = readable(text)
         version = {
             "pipeline_id": pipeline_id,
             "pipeline_version_id": str(uuid.uuid4()),
@@ -230,19 +230,20 @@ class State:
         if any((o["display_name"], o.get("namespace", "")) == place for o in others.values()):
             raise Refusal(409, f"Already exist error: {body['display_name']} already exists")
 
-    def _readable(self, text: str) -> Json:
-        """Read an uploaded file as the server does, and refuse what it could not run."""
-        try:
-            spec, *platforms = [one for one in yaml.safe_load_all(text) if one]
-            json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-            findings = lint(ir.parse(text), "kfp")
-        except (yaml.YAMLError, ValueError, json_format.ParseError) as error:
-            raise Refusal(400, f"Failed to parse the pipeline: {error}") from error
-        if findings:
-            raise Refusal(400, "; ".join(map(str, findings)))
-        if not platforms:
-            return dict(spec)
-        return {"pipeline_spec": spec, "platform_spec": platforms[0]}
+
+def readable(text: str) -> Json:
+    """Read an uploaded file as the server does, and refuse what it could not run."""
+    try:
+        spec, *platforms = [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]
+        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+        findings = lint(ir.parse(text), "kfp")
+    except (yaml.YAMLError, ValueError, json_format.ParseError) as error:
+        raise Refusal(400, f"Failed to parse the pipeline: {error}") from error
+    if findings:
+        raise Refusal(400, "; ".join(map(str, findings)))
+    if not platforms:
+        return dict(spec)
+    return {"pipeline_spec": spec, "platform_spec": platforms[0]}
 
 
 def _check_parameters(declared: Json, given: Json) -> None:

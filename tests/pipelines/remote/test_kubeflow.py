@@ -11,7 +11,7 @@ import kfp
 import pytest
 
 from lockstep.pipelines import ir
-from lockstep.pipelines.errors import Conflict, NotFound, UnknownRun
+from lockstep.pipelines.errors import BadRequest, BrokenService, Conflict, NotFound, UnknownRun
 from lockstep.pipelines.remote.follow import follow
 from lockstep.pipelines.remote.kubeflow import Kubeflow
 from lockstep.pipelines.remote.service import Run, State, Submission, TaskState
@@ -187,6 +187,18 @@ def test_a_failed_task_fails_the_run(
     assert _states(ended)["csv-example-gen"] is State.FAILED
 
 
+def test_a_server_that_is_gone_for_a_while_does_not_end_the_following(
+    server: KfpServer, kubeflow: Kubeflow, submission: Submission
+) -> None:
+    """The run goes on there, and so does the looking; but not without end."""
+    run = kubeflow.submit(submission)
+    server.fail("GET", "/runs/", times=30, status=503)
+    assert _ended(kubeflow, run).state is State.SUCCEEDED
+    server.fail("GET", "/runs/", times=99, status=503)
+    with pytest.raises(BrokenService):
+        follow(kubeflow, run.id, print, every=10, patience=30, sleep=lambda seconds: None)
+
+
 def test_a_cancelled_run_ends_as_cancelled(kubeflow: Kubeflow, submission: Submission) -> None:
     """Kubeflow lets it end as failed; lockstep reads from its history that it was cancelled."""
     run = kubeflow.submit(replace(submission, name=new_name("cancelled")))
@@ -259,8 +271,6 @@ def test_what_the_lint_refuses_the_server_refuses(
     server: KfpServer, kubeflow: Kubeflow, submission: Submission
 ) -> None:
     """Our server is as strict as our lint, and reads bodies with kfp_server_api's models."""
-    from lockstep.pipelines.errors import BadRequest
-
     broken = ir.parse(submission.text)
     executor = next(iter(broken.spec["deploymentSpec"]["executors"].values()))
     del executor["container"]["command"]
