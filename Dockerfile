@@ -37,7 +37,8 @@ FROM dependencies AS library
 COPY . .
 RUN /opt/uv/bin/uv pip install --quiet --offline --no-deps --no-build-isolation \
         --python /opt/lockstep --prefix /opt/library . \
-    && rm /opt/library/lib/python3.*/site-packages/lockstep-*.dist-info/uv_cache.json \
+    && cd /opt/library/lib/python3.*/site-packages/lockstep-*.dist-info \
+    && rm uv_cache.json && sed -i /uv_cache.json/d RECORD \
     && python3 -m compileall -q --invalidation-mode unchecked-hash \
         -s /opt/library -p /opt/lockstep /opt/library/lib \
     && find /opt/library -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +

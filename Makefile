@@ -3,6 +3,8 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 MODELS ?= $(CURDIR)/.lockstep/models
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= lockstep/runtime:$(VERSION)
 export UV := $(CURDIR)/.uv/bin/uv
 # Byte-compiled code starts three times faster; whatever environment is active is not ours.
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
@@ -54,6 +56,13 @@ golden: environment ## Rewrite the golden files and docs/components.md from thei
 .PHONY: wheel
 wheel: environment ## Build the source distribution and, from it, the wheel into dist/
 	$(UV) build --quiet --out-dir dist
+
+.PHONY: image
+image: ## Build the runtime image, and say how large it is (BUILD=... for docker build)
+	DOCKER_BUILDKIT=1 docker build --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse HEAD)$$(git diff --quiet HEAD || echo -dirty) \
+		$(BUILD) --tag $(IMAGE) .
+	@docker image ls $(IMAGE)
 
 .PHONY: clean
 clean: ## Remove what make made, environment included; runs and models in .lockstep/ stay
