@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 MODELS ?= $(CURDIR)/.lockstep/models
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION := $(shell awk -F '"' '/^version = / { print $$2; exit }' pyproject.toml)
 IMAGE ?= lockstep/runtime:$(VERSION)
 export UV := $(CURDIR)/.uv/bin/uv
 # Byte-compiled code starts three times faster; whatever environment is active is not ours.
