@@ -90,6 +90,9 @@ def conclude(result: RunResult) -> int:
     width = None if sys.stdout.isatty() else 200
     out = Console(highlight=False, markup=False, soft_wrap=True, width=width)
     out.print(_table(_summary(result), "task", "state", "waited", "seconds", "cpu", "peak memory"))
+    for task in result.tasks:
+        for note in task.notes:
+            out.print(f"note: {task.path}: {note}")
     out.print(f"\n{_processor(result)}")
     if metrics := list(_metrics(result)):
         out.print()

@@ -14,7 +14,7 @@ from ...components.catalogue import COMPONENTS, ENTRYPOINT
 from ..errors import CannotRunHere
 from .limits import limit_of
 from .plan import Container, Plan, Task
-from .values import Json
+from .platform import grant, unmet
 
 _LIGHTWEIGHT: Final = (
     'program_path=$(mktemp -d) printf "%s" "$0" > "$program_path/ephemeral_component.py" '
@@ -25,18 +25,6 @@ _LIGHTWEIGHT: Final = (
 
 _PIP: Final = re.compile(r"-m pip install (.*?)(?=&&|\n|$)")
 _PIP_VALUES: Final = ("--index-url", "--extra-index-url", "--trusted-host")
-
-_HINTS: Final = (
-    "nodeSelector",
-    "nodeAffinity",
-    "podAffinity",
-    "podMetadata",
-    "tolerations",
-    "imagePullPolicy",
-    "imagePullSecret",
-    "enabledSharedMemory",
-)
-"""Settings on Kubernetes that say where a pod goes and how its image comes: nothing to do here."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +50,8 @@ class Program:
     """The digest of exactly that image."""
     cpu: str = ""
     """The processors that it may use, as Kubernetes writes it."""
+    borrowed: tuple[str, ...] = ()
+    """Variables of the caller's environment that it needs."""
 
 
 def admit(plan: Plan) -> dict[str, Program]:
@@ -104,32 +94,32 @@ def _contained(task: Task, container: Container, identify: Callable[[str, str], 
             todo="write it out in dsl.ContainerSpec(command=[...])",
         )
     own = command[:-1] == ENTRYPOINT and command[-1] in COMPONENTS
-    resources, deadline = spec.get("resources", {}), container.settings.get("activeDeadlineSeconds")
+    resources, granted = spec.get("resources", {}), grant(task.path, container.settings)
     return Program(
         ENTRYPOINT[-1] if own else "",
         (*(command[-1:] if own else command), *arguments),
         None,
         tuple((env["name"], env.get("value", "")) for env in spec.get("env", ())),
-        float(deadline) if deadline else None,
+        granted.timeout,
         limit_of(resources),
-        tuple(_settings(task.path, container.settings)),
+        (*granted.notes, *unmet(resources, contained=True)),
         image,
         identify(image, task.path),
         str(resources.get("resourceCpuLimit") or resources.get("cpuLimit") or ""),
+        granted.borrowed,
     )
 
 
 def _program(task: Task, container: Container) -> Program:
     spec = container.spec
     command, arguments = tuple(spec.get("command", ())), tuple(spec.get("args", ()))
-    notes = (*_settings(task.path, container.settings), *_resources(spec.get("resources", {})))
+    granted = grant(task.path, container.settings)
+    notes = (*granted.notes, *unmet(spec.get("resources", {}), contained=False))
     environment = tuple((env["name"], env.get("value", "")) for env in spec.get("env", ()))
     memory = limit_of(spec.get("resources", {}))
-    deadline = container.settings.get("activeDeadlineSeconds")
-    timeout = float(deadline) if deadline else None
     if command[:-1] == ENTRYPOINT and command[-1] in COMPONENTS:
         component = (command[-1], *arguments)
-        return Program(ENTRYPOINT[-1], component, None, environment, timeout, memory, notes)
+        return Program(ENTRYPOINT[-1], component, None, environment, granted.timeout, memory, notes)
     if not _is_lightweight(command):
         raise CannotRunHere(
             given=f"task {task.path} runs a command of the image {spec.get('image')!r}",
@@ -146,7 +136,7 @@ def _program(task: Task, container: Container) -> Program:
         )
     environment = (("_KFP_RUNTIME", "true"), *environment)
     return Program(
-        "kfp.dsl.executor_main", arguments, command[-1], environment, timeout, memory, notes
+        "kfp.dsl.executor_main", arguments, command[-1], environment, granted.timeout, memory, notes
     )
 
 
@@ -187,21 +177,3 @@ def _lacks(word: str, any_version: bool) -> str:
         return "which is not installed"
     fits = any_version or requirement.specifier.contains(version, prereleases=True)
     return "" if fits else f"but {version} is installed"
-
-
-def _settings(path: str, settings: Json) -> Iterator[str]:
-    for key in settings:
-        if key in _HINTS:
-            yield f"{key} means nothing on this machine"
-        elif key != "activeDeadlineSeconds":
-            raise CannotRunHere(
-                given=f"task {path} asks Kubernetes for {key}",
-                allowed="a timeout (activeDeadlineSeconds); of no effect: " + ", ".join(_HINTS),
-                todo="submit the pipeline to a cluster, or leave the setting out for local runs",
-            )
-
-
-def _resources(resources: Json) -> Iterator[str]:
-    for key, value in resources.items():
-        if key not in ("memoryLimit", "resourceMemoryLimit"):
-            yield f"{key} {value} is not enforced on this machine"

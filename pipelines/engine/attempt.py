@@ -160,10 +160,16 @@ class Attempts:
     async def tries(self, task: Task, known: Placeholders) -> TaskResult:
         """Run a container's program until it succeeds or its retries are used up."""
         log = self.record.task(known.path) / LOG
-        result = TaskResult(known.path, State.RUNNING, log=log)
+        notes = self.programs[task.path].notes
+        result = TaskResult(known.path, State.RUNNING, log=log, notes=notes)
+        started = time.monotonic()
         for number in range(1, task.retry.count + 2):
             if number > 1:
-                await self.pause(task.retry.pause(number))
+                pause = task.retry.pause(number)
+                if time.monotonic() - started + pause > task.retry.within:
+                    why = f"not tried again: its retries may take {task.retry.within:g} s"
+                    return replace(result, message=f"{result.message}\n{why}")
+                await self.pause(pause)
             async with self.slots:
                 result = await self.one_try(task, replace(result, tries=number), known)
             if result.state is not State.FAILED:
@@ -207,9 +213,8 @@ class Attempts:
             source = directory / "component.py"
             source.write_text(program.source, encoding="utf-8")
             arguments = ["--component_module_path", str(source), *arguments]
-        log = directory.parent / LOG
-        with log.open("a", encoding="utf-8") as notes:
-            notes.writelines(f"lockstep: {note}\n" for note in program.notes)
+        if not (log := directory.parent / LOG).exists():  # once for all tries
+            log.write_text("".join(f"lockstep: {note}\n" for note in program.notes), "utf-8")
         try:
             memory = quantity(fill(program.memory, known)) if program.memory else None
             cpu = fill(program.cpu, known)
@@ -227,6 +232,7 @@ class Attempts:
             memory=memory,
             image=program.image_id,
             cpu=cpu,
+            borrowed=program.borrowed,
         )
 
     async def pause(self, seconds: float) -> None:

@@ -105,6 +105,7 @@ def command_line(step: Step, room: Room, name: str) -> list[str]:
         *(part for pair in labels.items() for part in ("--label", "=".join(pair))),
         *(part for mount in mounts.items() for part in ("--mount", _mount(*mount))),
         *(part for pair in environment.items() for part in ("--env", "=".join(pair))),
+        *(part for name in step.borrowed for part in ("--env", name)),
         *(("--network", room.docker.network) if room.docker.network else ()),
         *(_memory(step.memory) if step.memory else ()),
         *(("--cpus", f"{cores(step.cpu):g}") if step.cpu else ()),

@@ -45,6 +45,8 @@ class Step:
     """What it runs in, for launchers that start containers."""
     cpu: str = ""
     """The processors that it may use, as Kubernetes writes it; only containers are held to it."""
+    borrowed: tuple[str, ...] = ()
+    """Variables of this process's environment that it needs: containers do not inherit it."""
 
 
 @dataclass(frozen=True)

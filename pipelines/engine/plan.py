@@ -56,16 +56,17 @@ class Loop:
 
 @dataclass(frozen=True)
 class Retry:
-    """How often a failed try is repeated, and how long after: seconds, growing up to a longest."""
+    """How often a failed try is repeated, and how many seconds after, each pause a multiple."""
 
     count: int = 0
     delay: float = 0.0
     factor: float = 2.0
-    longest: float = 3600.0
+    within: float = 3600.0
+    """Seconds from the first try's start after which no other begins, as Argo has it."""
 
     def pause(self, number: int) -> float:
         """Seconds before the try of this number; the second is the first to wait."""
-        return min(self.delay * self.factor ** (number - 2), self.longest)
+        return self.delay * self.factor ** (number - 2)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class _Planner:
     executors: Json
     settings: Json
 
-    def dag(self, spec: Json, at: str, around: tuple[str, ...]) -> Dag:
+    def dag(self, spec: Json, at: str, around: tuple[str, ...], retry: Json | None = None) -> Dag:
         specs: dict[str, Json] = spec.get("tasks", {})
         graph = {name: _upstream(task) for name, task in specs.items()}
         for name, upstream in graph.items():
@@ -164,7 +165,7 @@ class _Planner:
         except CycleError as error:
             cycle = " -> ".join(error.args[1])
             raise _broken(at + error.args[1][0], f"depends on itself: {cycle}") from error
-        planned = tuple(self.task(name, specs[name], at, around) for name in order)
+        planned = tuple(self.task(name, _retried(specs[name], retry), at, around) for name in order)
         outputs = spec.get("outputs", {})
         dag = Dag(
             planned, *(_sources(outputs.get(kind, {})) for kind in ("parameters", "artifacts"))
@@ -186,12 +187,10 @@ class _Planner:
         _refuse_unknown(component, COMPONENT, f"task {path}")
         inputs, outputs = (component.get(f"{way}Definitions", {}) for way in ("input", "output"))
         _check_interface(path, inputs, outputs)
-        work = self.work(component, path, (*around, label))
+        work = self.work(component, path, (*around, label), spec.get("retryPolicy"))
         policy = spec.get("triggerPolicy", {})
         parameters = spec.get("inputs", {}).get("parameters", {})
-        retry = _retry(spec.get("retryPolicy"))
-        if retry.count and not isinstance(work, Container):
-            raise _refusal("task " + path, "retries of a task that runs no container")
+        retry = _retry(spec.get("retryPolicy")) if isinstance(work, Container) else Retry()
         return Task(
             name=name,
             path=path,
@@ -224,10 +223,10 @@ class _Planner:
         }
 
     def work(
-        self, component: Json, path: str, around: tuple[str, ...]
+        self, component: Json, path: str, around: tuple[str, ...], retry: Json | None
     ) -> Container | Importer | Dag:
         if "dag" in component:
-            return self.dag(component["dag"], f"{path}/", around)
+            return self.dag(component["dag"], f"{path}/", around, retry)
         label = str(component.get("executorLabel"))
         executor: Any = self.executors.get(label)
         if not is_dict(executor):
@@ -238,6 +237,11 @@ class _Planner:
         if "container" not in executor:
             raise _broken(path, f"has an executor {label!r} that is no container")
         return Container(executor["container"], self.settings.get(label, {}))
+
+
+def _retried(spec: Json, policy: Json | None) -> Json:
+    """A task's spec, retried like the DAG around it unless it says otherwise itself."""
+    return {"retryPolicy": policy, **spec} if policy else spec
 
 
 def _upstream(spec: Json) -> set[str]:
@@ -303,7 +307,7 @@ def _retry(policy: Json | None) -> Retry:
         count=int(policy.get("maxRetryCount", 0)),
         delay=_seconds(policy.get("backoffDuration", "0s")),
         factor=float(policy.get("backoffFactor", 2.0)),
-        longest=_seconds(policy.get("backoffMaxDuration", "3600s")),
+        within=_seconds(policy.get("backoffMaxDuration", "3600s")),
     )
 
 

@@ -56,6 +56,8 @@ class TaskResult:
     started: float = field(default_factory=time.time)
     cached: str = ""
     """The earlier run that its outputs come from."""
+    notes: tuple[str, ...] = ()
+    """What is otherwise here than on a cluster, one sentence each."""
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,7 @@ DOCTORED: dict[str, tuple[str, str, Edit]] = {
         *("ingest_and_push", "root/ingest/csv-example-gen"),
         edit(*INNER, "csv-example-gen", "inputs", "parameters", fingerprint=None),
     ),
-    "argo-name": ("on_kubernetes", "root/my_step", rename("step", "my_step")),
+    "argo-name": ("policies", "root/my_shell", rename("shell", "my_shell")),
     "empty-dag": (
         *("nested", "root/inner-2"),
         edit("components", "comp-inner-2", dag={"tasks": {}}),
@@ -266,7 +266,7 @@ DOCTORED: dict[str, tuple[str, str, Edit]] = {
     ),
     "resource-quantity": (
         *("on_kubernetes", "root/step"),
-        edit(*EXECUTORS, "exec-step", "container", resources={"resourceMemoryLimit": "4 GB"}),
+        edit(*EXECUTORS, "exec-step", "container", "resources", resourceMemoryLimit="4 GB"),
     ),
 }
 """By rule: a good pipeline, the task at fault, and the edit that breaks it: kfp never would."""
@@ -298,7 +298,7 @@ ALSO = {
 }
 """By rule: others that its pipeline cannot but break, too."""
 
-ASKED = ("portable", *(f"kfp-{release}" for release in RELEASES), "kfp", "vertex")
+ASKED = ("portable", "kfp-2.5", "kfp-2.16", "kfp", "vertex")
 
 
 def refusers(rule: str) -> set[str]:

@@ -114,10 +114,24 @@ def test_a_component_that_contains_itself_is_refused() -> None:
         plan(compiled)
 
 
-def test_pauses_between_tries_grow_up_to_the_longest() -> None:
-    """Kubeflow's backoff: duration, factor, and a cap."""
-    retry = Retry(count=4, delay=5, factor=2, longest=15)
-    assert [retry.pause(number) for number in (2, 3, 4, 5)] == [5, 10, 15, 15]
+def test_pauses_between_tries_grow() -> None:
+    """Kubeflow's backoff: a duration, and a factor for each further try."""
+    retry = Retry(count=4, delay=5, factor=2)
+    assert [retry.pause(number) for number in (2, 3, 4, 5)] == [5, 10, 20, 40]
+
+
+def test_a_nested_pipeline_hands_its_retries_down() -> None:
+    """As on Kubeflow: a task that says nothing itself is retried like the DAG around it."""
+    compiled = pipeline({"own": {"retryPolicy": {"maxRetryCount": 1}}, "silent": {}})
+    inner = {"dag": compiled.spec["root"]["dag"]}
+    task = {"componentRef": {"name": "inner"}, "retryPolicy": {"maxRetryCount": 3}}
+    compiled.spec["components"]["inner"] = inner
+    compiled.spec["root"] = {"dag": {"tasks": {"outer": task}}}
+    assert {task.path: task.retry.count for task in plan(compiled).walk()} == {
+        "outer": 0,
+        "outer/own": 1,
+        "outer/silent": 3,
+    }
 
 
 def admitted(container: ir.Json, settings: ir.Json | None = None) -> Any:
@@ -177,13 +191,20 @@ def test_what_means_nothing_here_is_said() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "setting", ["secretAsEnv", "pvcMount", "configMapAsVolume", "somethingNew"]
-)
-def test_what_only_a_cluster_has_is_refused(setting: str) -> None:
-    """Secrets, config maps, volumes, and whatever nobody knows."""
-    with pytest.raises(CannotRunHere, match=f"task train asks Kubernetes for {setting}"):
-        admitted(COMPONENT, {setting: []})
+def test_what_nobody_knows_is_refused() -> None:
+    """A setting that is not known cannot be honoured, and is not passed over."""
+    with pytest.raises(CannotRunHere, match="task train asks Kubernetes for somethingNew"):
+        admitted(COMPONENT, {"somethingNew": []})
+
+
+def test_an_accelerator_is_not_arranged_for() -> None:
+    """It is said once, by its name; the same limit in its old and its new form, too."""
+    gpu = {"type": "nvidia.com/gpu", "count": "1", "resourceType": "nvidia.com/gpu"}
+    resources = {"cpuLimit": 2, "resourceCpuLimit": "2", "memoryLimit": 1, "accelerator": gpu}
+    assert admitted({**COMPONENT, "resources": resources}).notes == (
+        "resourceCpuLimit 2 is not enforced on this machine",
+        "accelerator nvidia.com/gpu is not arranged for: the step finds what this machine has",
+    )
 
 
 @pytest.fixture(scope="module")
