@@ -57,7 +57,8 @@ def load(path: Path) -> CompiledPipeline:
 def parse(text: str, source: str = "<text>") -> CompiledPipeline:
     """Read a compiled pipeline from YAML (or JSON) text; errors call it `source`."""
     try:
-        documents = [document for document in yaml.load_all(text, StrictLoader) if document is not None]
+        read = yaml.load_all(text, StrictLoader)
+        documents = [document for document in read if document is not None]
         json.dumps(documents, allow_nan=False)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

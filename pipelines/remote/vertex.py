@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from ..errors import BadParameter, Conflict, NotFound, UnknownRun
 from ..ir import Json
 from .google_rest import Rest
 from .service import Request, Run, State, Submission, TaskState
+from .times import read_time
 
 _JOB_ID: Final = re.compile("[a-z][a-z0-9-]{0,127}")
 _LISTED: Final = "name,displayName,state,createTime,endTime,labels"
@@ -176,8 +176,8 @@ class Vertex:
             id=name,
             name=job.get("displayName", name),
             state=_state(job),
-            created=_time(job, "createTime"),
-            ended=_time(job, "endTime"),
+            created=read_time(job.get("createTime")),
+            ended=read_time(job.get("endTime")),
             url=f"https://console.cloud.google.com/vertex-ai/locations/{self.region}/pipelines/runs/"
             f"{name}?project={self.project}",
             labels=job.get("labels", {}),
@@ -246,8 +246,8 @@ def _task(name: str, detail: Json) -> TaskState:
         name=name,
         state=_state(detail),
         message=detail.get("error", {}).get("message", cached),
-        started=_time(detail, "startTime"),
-        ended=_time(detail, "endTime"),
+        started=read_time(detail.get("startTime")),
+        ended=read_time(detail.get("endTime")),
         id=next(iter(custom_jobs(detail)), ""),
     )
 
@@ -268,15 +268,6 @@ def _state(thing: Json) -> State:
     said = thing.get("state", "")
     word = said.removeprefix("PIPELINE_STATE_")
     return _STATES.get(said) or (State[word] if word in State.__members__ else State.UNKNOWN)
-
-
-def _time(thing: Json, key: str) -> datetime | None:
-    """Read a time of RFC 3339; Google's have up to nine digits, Python's up to six."""
-    text = re.sub(r"(\.\d{6})\d+", r"\1", thing.get(key, ""))
-    match = re.fullmatch(r"([^.]+?)(?:\.(\d+))?Z", text)
-    if not match:
-        return None
-    return datetime.fromisoformat(f"{match[1]}.{(match[2] or '').ljust(6, '0')}+00:00")
 
 
 def _text(entry: Json) -> str:

@@ -25,12 +25,10 @@ def parts(draw: st.DrawFn, at: int) -> str:
     low, high = LOWEST[at], HIGHEST[at]
     first = draw(st.integers(low, high))
     last = draw(st.integers(first, high))
-    names = {4: MONTHS, 5: DAYS}.get(at, [])
-    name = draw(st.sampled_from([str, lambda n: names[n - low]])) if names else str
-    span, size = draw(
-        st.sampled_from([("*", high - low), (f"{name(first)}-{name(last)}", last - first)])
-    )
-    return draw(st.sampled_from([span, name(first), f"{span}/{draw(st.integers(1, size or 1))}"]))
+    names = {4: MONTHS, 5: DAYS}.get(at, []) if draw(st.booleans()) else []
+    one, other = (names[n - low] if names else str(n) for n in (first, last))
+    span, size = draw(st.sampled_from([("*", high - low), (f"{one}-{other}", last - first)]))
+    return draw(st.sampled_from([span, one, f"{span}/{draw(st.integers(1, size or 1))}"]))
 
 
 @st.composite
