@@ -99,3 +99,15 @@ class Conflict(ServiceError):
 
 class BadRequest(ServiceError):
     """The service refuses what was sent (400 and other 4xx)."""
+
+
+class BadSchedule(LockstepError):
+    """A schedule is not one, or the service that is to keep it has no such thing."""
+
+    exit_code = Exit.USAGE
+
+
+class UnknownSchedule(LockstepError):
+    """No schedule of this name is there, or several are."""
+
+    exit_code = Exit.USAGE
