@@ -17,7 +17,7 @@ class Exit(IntEnum):
     USAGE = 2
     """A wrong option, argument or pipeline parameter."""
     DEFINITION = 3
-    """The pipeline does not load, compile or pass the lint."""
+    """The pipeline does not load, compile or pass the lint; or a contract's file is malformed."""
     STEP_FAILED = 4
     """A step of the run failed; its log says why."""
     NOT_BLESSED = 5
@@ -34,6 +34,8 @@ class Exit(IntEnum):
     """A pipeline service refused: credentials, permissions, or what it was sent."""
     CANCELLED = 11
     """The run was cancelled before it had ended."""
+    CONTRACT = 12
+    """The contract is broken: what was found is at or above --fail-on."""
     INTERRUPTED = 130
     """Stopped by SIGINT (Ctrl-C)."""
 
@@ -103,6 +105,30 @@ class UnreachableStore(StoreError):
     """No filesystem is installed here for the store's address."""
 
     exit_code = Exit.ENVIRONMENT
+
+
+class BadContract(LockstepError):
+    """A contract, or a file beside it, does not say what its format asks for."""
+
+    exit_code = Exit.DEFINITION
+
+
+class NothingToCompare(LockstepError):
+    """There is no contract where the other one should be: no such commit, version or paper."""
+
+    exit_code = Exit.DEFINITION
+
+
+class BadSchema(LockstepError):
+    """A file is no TFDV schema."""
+
+    exit_code = Exit.DATA
+
+
+class UnreadableModel(LockstepError):
+    """A directory holds no SavedModel whose signatures can be read."""
+
+    exit_code = Exit.DATA
 
 
 def one_of(names: Iterable[str], given: str) -> str:

@@ -9,12 +9,14 @@ import typer
 from ...serving.errors import Exit, LockstepError
 from . import (
     compile as _compile,
+    contract as _contract,
     explain_cache as _explain_cache,
     gc as _gc,
     lineage as _lineage,
     models as _models,
     run as _run,
     runs as _runs,
+    schedule as _schedule,
     submit as _submit,
 )
 
@@ -30,10 +32,12 @@ app.add_typer(_compile.app)
 app.add_typer(_run.app)
 app.add_typer(_submit.app)
 app.add_typer(_runs.app, name="runs")
+app.add_typer(_schedule.app, name="schedule")
 app.add_typer(_explain_cache.app)
 app.add_typer(_gc.app)
 app.add_typer(_lineage.app)
 app.add_typer(_models.app, name="models")
+app.add_typer(_contract.app, name="contract")
 
 
 def main() -> None:

@@ -1,0 +1,272 @@
+"""`lockstep contract`: write, check and compare what a model promises to its callers."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ...serving.errors import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...serving.contract.file import Document
+    from ...serving.contract.finding import Finding
+    from ...serving.contract.model import Contract
+    from ...serving.contract.rules import Level
+
+app: Final = typer.Typer(
+    help="What a model promises to the applications that call it.", no_args_is_help=True
+)
+
+FORMATS: Final = ("text", "json", "junit", "github", "markdown")
+LEVELS: Final = ("breaking", "risky", "compatible", "never")
+
+Contract_ = Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's file.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="A file. [stdout]")]
+Form = Annotated[
+    str, typer.Option("--format", metavar="|".join(FORMATS), help="How findings are told.")
+]
+FailOn = Annotated[
+    str, typer.Option(metavar="|".join(LEVELS), help="The level from which on it fails (12).")
+]
+WaiversFile = Annotated[
+    Path | None, typer.Option("--waivers", metavar="FILE", help="Findings that do not count.")
+]
+Store = Annotated[
+    str, typer.Option(envvar="LOCKSTEP_STORE", metavar="BASE", help="Where the models are.")
+]
+
+
+@app.command("init")
+def init(
+    name: Annotated[str, typer.Option(metavar="MODEL", help="The model's name.")],
+    from_model: Annotated[
+        str | None, typer.Option(metavar="DIR", help="A SavedModel: names, types, shapes.")
+    ] = None,
+    from_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A TFDV schema: domains, presence.")
+    ] = None,
+    signature: Annotated[str, typer.Option(help="The signature to call.")] = "serving_default",
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="FEATURE", help="No input: a label, a key.")
+    ] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="The file to write; - is stdout.")
+    ] = "contract.yaml",
+) -> None:
+    """Write a first contract from a SavedModel, a TFDV schema, or both; nothing is overwritten."""
+    from ...serving.contract.draft import draft
+    from ...serving.contract.file import dump
+    from ...serving.contract.saved_model import read_signatures
+    from ...serving.contract.schema_pbtxt import read_schema
+
+    if from_model is None and from_schema is None:
+        raise typer.BadParameter(
+            message="name one or both", param_hint="--from-model, --from-schema"
+        )
+    text = dump(
+        draft(
+            name,
+            read_signatures(from_model) if from_model else None,
+            read_schema(from_schema) if from_schema else None,
+            signature=signature,
+            without=tuple(without or ()),
+        )
+    )
+    if output == "-":
+        typer.echo(text, nl=False)
+        return
+    _write_new(Path(output), text)
+    typer.echo(f"{output}: now say what only people know; `lockstep contract lint {output}` helps")
+
+
+@app.command("lint")
+def lint_command(
+    contract: Contract_,
+    form: Form = "text",
+    fail_on: FailOn = "risky",
+    waivers: WaiversFile = None,
+    output: Output = None,
+) -> None:
+    """Say what a contract leaves out or leaves vague."""
+    from ...serving.contract.file import load
+    from ...serving.contract.lint import lint
+
+    document = load(contract)
+    found = lint(document.value, today=_today())
+    _report(f"lint of {contract}", found, document, (form, fail_on, waivers, output))
+
+
+@app.command("check")
+def check(
+    contract: Contract_,
+    schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The TFDV schema of the training data.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The SavedModel that is to be served.")
+    ] = None,
+    form: Form = "text",
+    fail_on: FailOn = "breaking",
+    waivers: WaiversFile = None,
+    output: Output = None,
+) -> None:
+    """Check that a schema and a SavedModel keep a contract."""
+    from ...serving.contract.file import load
+    from ...serving.contract.saved_model import against_model, read_signatures
+    from ...serving.contract.schema_pbtxt import against_schema, read_schema
+
+    if schema is None and model is None:
+        raise typer.BadParameter(message="name one or both", param_hint="--schema, --model")
+    document = load(contract)
+    found = against_schema(document.value, read_schema(schema)) if schema else ()
+    if model:
+        found += against_model(document.value, read_signatures(model))
+    against = " and ".join(str(one) for one in (schema, model) if one)
+    _report(f"{contract} against {against}", found, document, (form, fail_on, waivers, output))
+
+
+@app.command("diff")
+def diff_command(
+    contracts: Annotated[
+        list[str],
+        typer.Argument(metavar="[OLD] NEW", help="Files; OLD is left out with --against."),
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="git:REF|MODEL@ALIAS", help="Where the old contract is."),
+    ] = None,
+    store: Store = ".lockstep/models",
+    first: Annotated[
+        bool, typer.Option("--first", help="Pass if there is no old contract.")
+    ] = False,
+    major_may_break: Annotated[
+        bool, typer.Option("--major-may-break", help="A raised major version announces breaks.")
+    ] = False,
+    form: Form = "text",
+    fail_on: FailOn = "breaking",
+    waivers: WaiversFile = None,
+    output: Output = None,
+) -> None:
+    """Compare two contracts from the caller's side: breaking, risky or compatible."""
+    from ...serving.contract.against import contract_of
+    from ...serving.contract.diff import allow_announced, diff
+    from ...serving.contract.file import load
+    from ...serving.errors import NothingToCompare
+
+    reference, path = _pair(contracts, against)
+    new = load(path)
+    try:
+        old = contract_of(reference, path, store).value
+    except NothingToCompare:
+        if not first:
+            raise
+        old = new.value
+    found = diff(old, new.value, today=_today())
+    if major_may_break:
+        found = allow_announced(old, new.value, found)
+    title = f"{new.value.model} {old.version} ({reference}) -> {new.value.version} ({path})"
+    _report(title, found, new, (form, fail_on, waivers, output))
+
+
+@app.command("schema")
+def schema_command(
+    contract: Contract_,
+    wire: Annotated[
+        bool, typer.Option("--wire", help="As TF Serving takes it: every input, nothing else.")
+    ] = False,
+    output: Output = None,
+) -> None:
+    """Print the JSON Schema of one instance."""
+    from ...serving.contract.file import load
+    from ...serving.contract.instance import instance
+
+    _print(json.dumps(instance(load(contract).value, wire=wire), indent=2), output)
+
+
+@app.command("openapi")
+def openapi_command(
+    contract: Contract_,
+    server: Annotated[str, typer.Option(metavar="URL", help="Where the model is served.")] = (
+        "http://localhost:8501"
+    ),
+    output: Output = None,
+) -> None:
+    """Print the OpenAPI 3.1 document of TF Serving's REST surface."""
+    from ...serving.contract.file import load
+    from ...serving.contract.openapi import openapi
+
+    _print(json.dumps(openapi(load(contract).value, server), indent=2), output)
+
+
+@app.command("format")
+def format_command(output: Output = None) -> None:
+    """Print the JSON Schema of contract files, for editors and other tools."""
+    from ...serving.contract.file import format_schema
+
+    _print(json.dumps(format_schema(), indent=2), output)
+
+
+def _report(
+    title: str,
+    found: "Sequence[Finding]",
+    document: "Document[Contract]",
+    options: tuple[str, str, Path | None, Path | None],
+) -> None:
+    from ...serving.contract.file import read
+    from ...serving.contract.finding import placed
+    from ...serving.contract.report import Report
+    from ...serving.contract.rules import LEVELS as KNOWN
+    from ...serving.contract.waivers import Waivers, waive
+
+    form, fail_on, waivers, output = options
+    for option, given, allowed in (("--format", form, FORMATS), ("--fail-on", fail_on, LEVELS)):
+        if given not in allowed:
+            message = f"{given!r} is none of {', '.join(allowed)}"
+            raise typer.BadParameter(message, param_hint=option)
+    findings = placed(found, document)
+    if waivers:
+        findings = waive(findings, read(waivers, Waivers), today=_today())
+    least: Level | None = next((level for level in KNOWN if level == fail_on), None)
+    report = Report(title, findings, least)
+    _print(report.render(form), output)
+    if report.failing:
+        raise typer.Exit(Exit.CONTRACT)
+
+
+def _pair(contracts: list[str], against: str | None) -> tuple[str, str]:
+    wanted = 2 if against is None else 1
+    if len(contracts) != wanted:
+        message = "give OLD and NEW, or NEW alone and --against"
+        raise typer.BadParameter(message, param_hint="[OLD] NEW")
+    return against or contracts[0], contracts[-1]
+
+
+def _print(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(output, error) from error
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> typer.BadParameter:
+    message = f"{path} cannot be written: {error.strerror}"
+    return typer.BadParameter(message, param_hint="--output")
+
+
+def _today() -> date:
+    return date.today()
