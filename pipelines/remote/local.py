@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Local:
         with suppress(ProcessLookupError):  # it is gone, and its steps are about to be
             os.kill(engine, signal.SIGTERM)
         found = self.get(run)
-        return found if found.state.ended else Run(**{**vars(found), "state": State.CANCELLING})
+        return found if found.state.ended else replace(found, state=State.CANCELLING)
 
     def logs(self, run: str, task: str = "") -> Iterator[str]:
         """Give what a task printed in all its tries, or what all did.

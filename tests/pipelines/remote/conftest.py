@@ -29,9 +29,8 @@ def server() -> Iterator[KfpServer]:
 @pytest.fixture
 def kubeflow(request: pytest.FixtureRequest) -> Kubeflow:
     """Give the server that the options name, ours if they name none."""
-    host: str = request.config.getoption("--kfp-host", "")
-    if host:
-        return Kubeflow(host)
+    if host := request.config.getoption("--kfp-host", ""):
+        return Kubeflow(str(host))
     server: KfpServer = request.getfixturevalue("server")
     return Kubeflow(server.url, sleep=lambda seconds: None)
 

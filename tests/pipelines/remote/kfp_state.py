@@ -25,6 +25,9 @@ from .kfp_workflow import Workflow
 
 Json = dict[str, Any]
 
+PROTOS: Any = pipeline_spec_pb2
+"""Generated, without types."""
+
 _STATES = {
     "Pending": "PENDING",
     "Running": "RUNNING",
@@ -54,7 +57,7 @@ class Refusal(Exception):
 
 def model(body: Any, name: str) -> Json:
     """Read a body with kfp_server_api's own model, and refuse what is not of it."""
-    client = kfp_server_api.ApiClient()
+    client: Any = kfp_server_api.ApiClient()
     try:
         read = client.deserialize(SimpleNamespace(data=json.dumps(body)), name)
         known: Json = client.sanitize_for_serialization(read)
@@ -92,7 +95,7 @@ class State:
         """Add a pipeline; its name is unique in its namespace."""
         model(body, "V2beta1Pipeline")
         self._named(body, self.pipelines)
-        pipeline = {**body, "pipeline_id": str(uuid.uuid4()), "created_at": now()}
+        pipeline: Json = {**body, "pipeline_id": str(uuid.uuid4()), "created_at": now()}
         self.pipelines[pipeline["pipeline_id"]] = pipeline
         return pipeline
 
@@ -103,7 +106,7 @@ class State:
         if any(one["display_name"] == name for one in self.versions_of(pipeline_id)):
             raise Refusal(409, "Failed to create a pipeline version")
         spec = readable(text)
-        version = {
+        version: Json = {
             "pipeline_id": pipeline_id,
             "pipeline_version_id": str(uuid.uuid4()),
             "display_name": name,
@@ -235,7 +238,7 @@ def readable(text: str) -> Json:
     """Read an uploaded file as the server does, and refuse what it could not run."""
     try:
         spec, *platforms = [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]
-        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+        json_format.ParseDict(spec, PROTOS.PipelineSpec())
         findings = lint(ir.parse(text), "kfp")
     except (yaml.YAMLError, ValueError, json_format.ParseError) as error:
         raise Refusal(400, f"Failed to parse the pipeline: {error}") from error

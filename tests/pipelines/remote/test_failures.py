@@ -195,7 +195,7 @@ def test_kfp_s_cookie_and_namespace_are_used(server: KfpServer, tmp_path: Path) 
     context.parent.mkdir(parents=True)
     settings = {"namespace": "team-a", "client_authentication_cookie": "session=s3cret"}
     context.write_text(json.dumps(settings))
-    command = [Path(sys.executable).with_name("lockstep"), "runs", "list", "--host", server.url]
+    command = [str(Path(sys.executable).with_name("lockstep")), "runs", "list", "--host", server.url]
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ Every test that takes `kubeflow` holds for a real server, too: `--kfp-host URL`.
 import json
 import threading
 from dataclasses import replace
+from typing import Any
 
 import kfp
 import pytest
@@ -144,7 +145,7 @@ def test_kfp_s_own_client_sees_what_lockstep_has_submitted(
 ) -> None:
     """The official client, as it is, finds the version under its digest, and the run."""
     with pytest.warns(FutureWarning, match="only works with Kubeflow Pipeline v2"):
-        client = kfp.Client(host=server.url)
+        client: Any = kfp.Client(host=server.url)
     run = kubeflow.submit(submission)
     pipeline_id = client.get_pipeline_id("ingest-and-push")
     (version,) = client.list_pipeline_versions(pipeline_id).pipeline_versions
