@@ -244,6 +244,8 @@ def _given_and_allowed(kind: str, said: str, given: Any, context: Any) -> tuple[
         return "it is missing", "this field is required"
     shown = json.dumps(given, default=str)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    if kind == "string_type" and not isinstance(given, dict | list):
+        return shown, f'text; put it in quotes: "{shown}"'
     if kind == "literal_error":
         return shown, one_of(re.findall(r"'([^']*)'", str(context["expected"])), str(given))
     return shown, said.removeprefix("Input should be ")

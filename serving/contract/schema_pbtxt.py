@@ -83,12 +83,24 @@ def _input(where: str, one: Input, feature: Feature) -> Iterator[Finding]:
     if feature.shape is not None and feature.shape != one.shape:
         what = f"{list(one.shape)} in the contract, {list(feature.shape)} in the data"
         yield Finding("schema-shape", f"{where}.shape", what)
-    if feature.always and one.default == (MISSING if one.dtype in FLOATS else ""):
+    if feature.always and one.default == _none(one):
         yield Finding("schema-always-present", f"{where}.default", "the data is never without it")
     if feature.domain is None:
         return
-    if not allows(feature.domain, one.domain, whole=one.dtype in INTEGERS):
+    if not allows(feature.domain, _values(one), whole=one.dtype in INTEGERS):
         yield Finding("schema-domain", f"{where}.domain", f"the data has {_told(feature.domain)}")
+
+
+def _none(one: Input) -> str:
+    return MISSING if one.dtype in FLOATS else ""
+
+
+def _values(one: Input) -> Domain | None:
+    """The values of an input, less the word for "none"."""
+    if one.domain is None or one.domain.values is None:
+        return one.domain
+    some = tuple(value for value in one.domain.values if value != _none(one))
+    return one.domain.model_copy(update={"values": some})
 
 
 def _learned_as(dtype: str) -> set[str]:
@@ -102,10 +114,16 @@ def _feature(proto: Any, shared: Mapping[str, Any]) -> Feature:
     return Feature(
         dtype=_KINDS.get(proto.type),
         shape=_shape(proto),
-        always=proto.presence.min_fraction == 1,
+        always=_always(proto),
         domain=_domain(proto, shared),
         stage="deprecated" if proto.deprecated else _GONE.get(proto.lifecycle_stage, ""),
     )
+
+
+def _always(proto: Any) -> bool:
+    """An example may have a feature and yet no value of it: CSV's empty cell is an empty list."""
+    fixed = proto.HasField("shape") or proto.value_count.min >= 1
+    return fixed and proto.presence.min_fraction == 1
 
 
 def _shape(proto: Any) -> tuple[int, ...] | None:
@@ -137,11 +155,10 @@ def _domain(proto: Any, shared: Mapping[str, Any]) -> Domain | None:
 
 def _told(domain: Domain) -> str:
     if domain.values is None:
-        return f"{'any' if domain.min is None else domain.min} to " + (
-            "any" if domain.max is None else str(domain.max)
-        )
-    known = ", ".join(map(repr, domain.values[:8]))
-    return known if len(domain.values) <= 8 else f"{known} and {len(domain.values) - 8} more"
+        return " to ".join("any" if v is None else f"{v:g}" for v in (domain.min, domain.max))
+    known = ", ".join(map(repr, domain.values[:3]))
+    more = f" and {len(domain.values) - 3} more" if len(domain.values) > 3 else ""
+    return f"only {known}{more}"
 
 
 def _bad(path: str | Path, what: str) -> BadSchema:
