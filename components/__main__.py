@@ -15,7 +15,10 @@ from .catalogue import COMPONENTS
 from .errors import DiskFull, MissingExtra, StepError, UnknownComponent
 from .step import Results, Step, parse, write
 
-_HEAVY = {"tensorflow", "tfx", "apache_beam", "tensorflow_data_validation", "pyarrow"}
+_HEAVY = {
+    *("tensorflow", "tfx", "apache_beam", "tensorflow_data_validation", "pyarrow"),
+    "google.cloud.bigquery",
+}
 
 
 def main() -> int:
@@ -23,7 +26,7 @@ def main() -> int:
     parser = ArgumentParser(prog="python -m lockstep.components", description="Run one step.")
     parser.add_argument("name", help="component: " + ", ".join(COMPONENTS))
     parser.add_argument("--executor_input", required=True, help="JSON that KFP puts for {{$}}")
-    parser.add_argument("--node", help="the TFX node that the step stands for")
+    parser.add_argument("--node", help="what the step stands for in a TFX pipeline")
     arguments = parser.parse_args()
     try:
         execute(arguments.name, arguments.executor_input)

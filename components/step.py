@@ -149,6 +149,9 @@ def _artifact(message: Mapping[str, Any]) -> Artifact | None:
 def _fill(value: Any, parameters: Mapping[str, Any]) -> Any:
     """Put parameters in place of the placeholders that a launcher may have left inside a value."""
     if isinstance(value, str):
+        whole = _PARAMETER.fullmatch(value)
+        if whole and whole[1] in parameters:
+            return parameters[whole[1]]
         return _PARAMETER.sub(lambda m: _as_text(parameters.get(m[1], m[0])), value)
     if isinstance(value, dict):
         return {k: _fill(v, parameters) for k, v in value.items()}

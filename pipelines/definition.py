@@ -8,7 +8,6 @@ import difflib
 import importlib
 import inspect
 import linecache
-import os
 import re
 import sys
 import traceback
@@ -93,9 +92,10 @@ def _broken(problem: str) -> DefinitionError:
 
 def _load_tfx(path: Path, root: Path, name: str | None) -> Any:
     """Find the pipeline of a file that imports TFX: kfp's, TFX's own, or what a runner is given."""
-    os.environ["UNSUPPORTED_DO_NOT_PACKAGE_USER_MODULES"] = "1"  # TFX's switch: no wheel, no pip
+    from .tfx.capture import Captured, capturing, quietly_import
+
     with blame(path):
-        from .tfx.capture import Captured, capturing
+        quietly_import()
     with capturing() as found:
         module = _execute(path, root)
     if found:

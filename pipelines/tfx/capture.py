@@ -1,7 +1,10 @@
 """Finding the pipeline that a TFX user's file makes: the runner's call is taken, not obeyed."""
 
 import contextlib
+import logging
+import os
 import sys
+import warnings
 from collections.abc import Generator, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ _RUNNERS: Final = (
     "tfx.orchestration.beam.beam_dag_runner",
     "tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner",
     "tfx.orchestration.airflow.airflow_dag_runner",
+    "tfx.v1",
 )
 
 
@@ -39,15 +43,24 @@ def take(pipeline: Any, exit_handler: Any = None) -> None:
         raise Taken
 
 
+def quietly_import() -> None:
+    """Import TFX and what it says about its own dependencies; none of that is the user's."""
+    os.environ["UNSUPPORTED_DO_NOT_PACKAGE_USER_MODULES"] = "1"  # TFX's switch: no wheel, no pip
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in _RUNNERS:
+            with contextlib.suppress(ImportError):
+                import_module(name)
+    logging.getLogger("absl").setLevel(logging.WARNING)
+
+
 @contextlib.contextmanager
 def capturing() -> Generator[list[Captured]]:
     """Take the calls of every TFX runner, those of classes that are yet to be defined included."""
     from tfx.orchestration import tfx_runner
     from tfx.orchestration.portable import tfx_runner as portable
 
-    for name in _RUNNERS:
-        with contextlib.suppress(ImportError):
-            import_module(name)
     found: list[Captured] = []
     token = _FOUND.set(found)
     flags = _flags()

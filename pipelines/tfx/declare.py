@@ -45,7 +45,7 @@ def extended(
     for key, annotation in (extra or {}).items():
         own[key] = inspect.Parameter(key, _KIND, annotation=annotation)
     spec = base.pipeline_func(**dict.fromkeys(inspect.signature(base.pipeline_func).parameters))
-    spec.args += ["--node", node.id]  # KFP takes steps with the same container for one and the same
+    spec.args += ["--node", name]  # KFP takes steps with the same container for one and the same
     return made(name, [*own.values(), *artifacts(inputs, outputs)], lambda **_: spec)
 
 

@@ -18,7 +18,8 @@ from .standard import Standard, arguments_of, standard_of, without_none
 _OWN: Final = ("__main__", "__lockstep_definition__")
 """The names that the pipeline's own file goes by while it is loaded."""
 
-_LOCAL_BEAM: Final = ("--direct_", "--runner=DirectRunner", "--runner=direct")
+_IN_STEP: Final = ("--direct_", "--runner=DirectRunner", "--runner=direct")
+"""Beam's arguments for a runner inside the step, which needs none here."""
 
 
 @dataclass
@@ -55,7 +56,9 @@ class Mapping:
         else:
             self._component(node)
 
-    def put(self, node: Any, name: str, component: Any, arguments: dict[str, Any]) -> Output:
+    def put(
+        self, node: Any, name: str, component: Any, arguments: dict[str, Any], title: str = ""
+    ) -> Output:
         """Append a task of a node, and take it for the node's last."""
         wired = {output.task for output in outputs_in(arguments)}
         waits = {self.plan.last[n.id] for n in node.upstream_nodes if n.id in self.plan.last}
@@ -63,7 +66,7 @@ class Mapping:
         remote = "://" in str(arguments.get("module_file"))  # its content is in no cache key
         settings = settings_of(node, self.pipeline.enable_cache and not remote)
         contexts = self.contexts(node)
-        task = Task(name, component, arguments, node.id, after, contexts, settings)
+        task = Task(name, component, arguments, title or node.id, after, contexts, settings)
         self.plan.tasks.append(task)
         self.plan.last[node.id] = name
         return Output(name, "")
@@ -219,7 +222,8 @@ class Mapping:
         if "fingerprint" in declared and "input_base" in arguments:
             looked_at = ("input_base", "input_config", "range_config")
             look = {key: arguments[key] for key in looked_at if key in arguments}
-            found = self.put(node, f"{name}_span", components.span_resolver, look)
+            title = f"{node.id}: span"
+            found = self.put(node, f"{name}_span", components.span_resolver, look, title)
             keys = ("span", "version", "fingerprint")
             arguments |= {key: Output(found.task, key) for key in keys}
         self.put(node, name, component, arguments)
@@ -270,9 +274,8 @@ def beam_arguments(node: Any) -> list[str]:
                 "strings",
                 "write the value out, or read it from the environment in the component",
             )
-    if not any(a.startswith("--runner") and not a.startswith(_LOCAL_BEAM) for a in found):
-        return []
-    return list(found)
+    elsewhere = [argument for argument in found if not argument.startswith(_IN_STEP)]
+    return elsewhere if any(a.startswith("--runner") for a in elsewhere) else []
 
 
 def settings_of(node: Any, cached: bool) -> Settings:

@@ -28,11 +28,12 @@ def evaluated(
     """Plan the step that evaluates a placeholder, and give its output."""
     from google.protobuf import json_format
     from tfx.types import channel_utils
+    from tfx.types.channel import ChannelWrappedPlaceholder
 
-    channels: list[Any] = []
-    for channel in channel_utils.get_dependent_channels(placeholder):
-        if channel not in channels:
-            channels.append(channel)
+    wrapped = [p for p in placeholder.traverse() if isinstance(p, ChannelWrappedPlaceholder)]
+    for one in wrapped:
+        one.set_key(None)  # TFX's own, which is no name for KFP
+    channels = list(dict.fromkeys(one.channel for one in wrapped))
     keys = {channel: f"input_{number}" for number, channel in enumerate(channels)}
     encoded = channel_utils.encode_placeholder_with_channels(placeholder, keys.__getitem__)
     expression = json_format.MessageToDict(encoded, preserving_proto_field_name=True)

@@ -1,6 +1,5 @@
 """TFX's standard components and what stands for them: a table, and the properties' translation."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -115,7 +114,7 @@ def arguments_of(
         kind = kind_of(declared[name].type)
         argument = _argument(node, name, value, kind, convert)
         argument = _placed(node, standard, name, argument, places)
-        if argument not in (None, declared[name].default, {}):
+        if argument not in (None, declared[name].default, {}, []) or not declared[name].optional:
             found[name] = argument
     return found
 
@@ -147,25 +146,24 @@ def _argument(node: Any, name: str, value: Any, kind: type, convert: Convert) ->
     from google.protobuf.message import Message
     from tfx.dsl.placeholder.placeholder import Placeholder
     from tfx.orchestration.data_types import RuntimeParameter
+    from tfx.utils import json_utils
 
     if isinstance(value, RuntimeParameter | Placeholder):
         return convert(node, name, value, kind)
     if isinstance(value, Message):
         value = json_format.MessageToDict(value, preserving_proto_field_name=True)
     elif kind in (dict, list) and isinstance(value, str):
-        value = json.loads(value)
+        value = json_utils.loads(value)
     return without_none(_inner(node, name, value, convert)) if kind is not bool else bool(value)
 
 
 def _inner(node: Any, name: str, value: Any, convert: Convert) -> Any:
-    """Find RuntimeParameters that TFX has written into JSON."""
+    """Find RuntimeParameters inside a value."""
     from tfx.orchestration.data_types import RuntimeParameter
 
+    if isinstance(value, RuntimeParameter):
+        return convert(node, name, value, value.ptype or str)
     if isinstance(value, dict):
-        if value.get("__class__") == "RuntimeParameter":
-            fields = {k: v for k, v in value.items() if not k.startswith("__")}
-            ptype = {"int": int, "float": float, "str": str}.get(str(fields.pop("ptype", "str")))
-            return convert(node, name, RuntimeParameter(ptype=ptype, **fields), ptype or str)
         return {key: _inner(node, name, inner, convert) for key, inner in value.items()}
     if isinstance(value, list):
         return [_inner(node, name, inner, convert) for inner in value]
