@@ -5,7 +5,7 @@ changed by hand is put right, and applying twice does nothing the second time. O
 file's own owner are ever changed or deleted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..errors import BadSchedule, Conflict
+from ...serving.errors import one_of
+from ..errors import BadSchedule, Conflict, UnknownSchedule
 from ..ir import StrictLoader
 from .schedule import (
     Create,
@@ -94,6 +95,48 @@ def changes(
         *(_change(scheduler, one, there) for one in wanted),
         *(Change("delete", one.schedule.name, (Delete(one),)) for one in gone),
     )
+
+
+def creation(scheduler: Scheduler, wanted: Wanted) -> Change:
+    """Say what has to be done to create one schedule: nothing if just this one is there.
+
+    Raises:
+        Conflict: one of the name is there, and differs.
+    """
+    name = wanted.schedule.name
+    same = [one for one in scheduler.scheduled() if one.schedule.name == name]
+    (change,) = changes(scheduler, [wanted], same, wanted.owner)
+    if change.verb == "update":
+        fields = ", ".join(field for field, _, _ in change.differences) or "there are several"
+        raise Conflict(
+            given=f"a schedule {name} is there, and differs: {fields}",
+            allowed="a name that is free; a file of schedules is applied, not created",
+            todo=f"lockstep schedule delete {name}, and try again",
+        )
+    return change
+
+
+def find(there: Iterable[Scheduled], name: str) -> Scheduled:
+    """Find a schedule by its name or id.
+
+    Raises:
+        UnknownSchedule: none is, or several are.
+    """
+    known = list(there)
+    found = [one for one in known if name in (one.schedule.name, one.id, _number(one))]
+    if len(found) == 1:
+        return found[0]
+    raise UnknownSchedule(
+        given=f"{len(found) or 'no'} schedules are called {name!r}",
+        allowed=one_of((one.schedule.name for one in known), name)
+        if not found
+        else "an id: " + ", ".join(_number(one) for one in found),
+        todo="lockstep schedule list shows them",
+    )
+
+
+def _number(one: Scheduled) -> str:
+    return one.id.rpartition("/")[2]
 
 
 def differences(now: Schedule, then: Schedule) -> tuple[tuple[str, Any, Any], ...]:
