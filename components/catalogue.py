@@ -33,9 +33,11 @@ class Component:
 
 COMPONENTS: Final = {
     "span_resolver": Component("spans", looks_outside=True, heavy=False),
+    "big_query_resolver": Component("spans", looks_outside=True, heavy=False),
     "csv_example_gen": Component("ingestion", cached_with="fingerprint"),
     "import_example_gen": Component("ingestion", cached_with="fingerprint"),
     "parquet_example_gen": Component("ingestion", cached_with="fingerprint"),
+    "big_query_example_gen": Component("big_query", cached_with="fingerprint"),
     "statistics_gen": Component("validation"),
     "schema_gen": Component("validation"),
     "import_schema_gen": Component("validation", looks_outside=True),

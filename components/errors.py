@@ -35,6 +35,12 @@ class AnomalousData(BadData):
     """The data does not fit its schema."""
 
 
+class NoAccess(StepError):
+    """A service that the step needs refuses it, or does not answer."""
+
+    exit_code = Exit.ENVIRONMENT
+
+
 class DiskFull(StepError):
     """There is no space left where the step writes."""
 

@@ -1,6 +1,6 @@
-"""Declaration of the step that looks at input files before they are ingested."""
+"""Declarations of the steps that look at input data before they are ingested."""
 
-from typing import Any, Dict, Optional  # kfp reads these notations only
+from typing import Any, Dict, List, Optional  # kfp reads these notations only
 
 from kfp import dsl
 from kfp.dsl import OutputPath
@@ -32,3 +32,28 @@ def span_resolver(
         fingerprint: Names, sizes and times of the files that matched.
     """
     return container("span_resolver")
+
+
+@dsl.container_component
+def big_query_resolver(
+    fingerprint: OutputPath(str),  # type: ignore[valid-type]  # kfp's own notation
+    query: Optional[str] = None,
+    input_config: Optional[Dict[str, Any]] = None,
+    range_config: Optional[Dict[str, Any]] = None,
+    beam_pipeline_args: Optional[List[Any]] = None,
+) -> dsl.ContainerSpec:
+    """Look at the tables that queries read, and say when they were modified.
+
+    This lets the ingest behind it be cached: hand `fingerprint` on to `big_query_example_gen`.
+    Nothing is billed. Queries whose result may change while their tables do not (the time of day,
+    random numbers, wildcards, external tables, rows that are being streamed in) have a new
+    fingerprint each time.
+
+    Args:
+        fingerprint: The queries, and their tables with the time when each was modified.
+        query: That of `big_query_example_gen`.
+        input_config: That of `big_query_example_gen`.
+        range_config: That of `big_query_example_gen`.
+        beam_pipeline_args: That of `big_query_example_gen`; only `--project` is read.
+    """
+    return container("big_query_resolver")

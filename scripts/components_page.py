@@ -27,6 +27,7 @@ package, or URLs; no absolute path enters a compiled file.
 TITLES = {
     "spans": "Find the input",
     "ingestion": "Ingest",
+    "big_query": "Ingest from BigQuery",
     "validation": "Look at data",
     "comparison": "Compare data",
     "transformation": "Transform",

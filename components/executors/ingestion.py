@@ -29,14 +29,14 @@ def csv_example_gen(step: Step) -> Results:
     """Ingest CSV files as TFX's CsvExampleGen does, or with it."""
     from tfx.components.example_gen.csv_example_gen.component import CsvExampleGen
 
-    component = _construct(step, CsvExampleGen)
+    component = _of_files(step, CsvExampleGen)
     found = _resolve(step, component)
     files = _pin(component, found)
     for file in files:
         _check_header(file)
     objection = example_gen.objection(step, component, packed=(*_PACKED, ".gz"))
     try:
-        return _ingest(step, component, found, ingest.from_csv, objection)
+        return run(step, component, found, ingest.from_csv, objection)
     except Exception:
         for file in files:  # only now: reading every row a second time costs
             cells.check(file)
@@ -47,31 +47,40 @@ def import_example_gen(step: Step) -> Results:
     """Ingest TFRecord files as TFX's ImportExampleGen does, or with it."""
     from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
 
-    component = _construct(step, ImportExampleGen)
+    component = _of_files(step, ImportExampleGen)
     found = _resolve(step, component)
     _pin(component, found)
     objection = example_gen.objection(step, component, messages.PAYLOADS, packed=_PACKED)
     payload_format = component.spec.exec_properties["output_data_format"]
     from_tfrecords = partial(ingest.from_tfrecords, payload_format)
-    return _ingest(step, component, found, from_tfrecords, objection)
+    return run(step, component, found, from_tfrecords, objection)
 
 
 def parquet_example_gen(step: Step) -> Results:
     """Ingest Parquet files by columns, or with TFX's FileBasedExampleGen."""
     from . import parquet
 
-    component = _construct(
+    component = _of_files(
         step, FileBasedExampleGen, custom_executor_spec=BeamExecutorSpec(parquet.Executor)
     )
     found = _resolve(step, component)
     _pin(component, found)
     objection = example_gen.objection(step, component)
-    return _ingest(step, component, found, ingest.from_parquet, objection)
+    return run(step, component, found, ingest.from_parquet, objection)
 
 
-def _construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> BaseComponent:
+def _of_files(step: Step, constructor: type[BaseComponent], **changes: Any) -> BaseComponent:
     base = input_files.local_directory(step) or resolve(step.parameters["input_base"])
-    component = tfx_step.construct(step, constructor, input_base=base, **changes)
+    return construct(step, constructor, input_base=base, **changes)
+
+
+def construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> BaseComponent:
+    """Call a TFX ExampleGen's constructor.
+
+    Raises:
+        BadArgument: An argument is refused, or the splits make no sense.
+    """
+    component = tfx_step.construct(step, constructor, **changes)
     try:
         utils.generate_output_split_names(_input_config(component), _output_config(component))
     except RuntimeError as error:
@@ -86,7 +95,7 @@ def _construct(step: Step, constructor: type[BaseComponent], **changes: Any) -> 
 
 def look(step: Step) -> input_files.Found:
     """Resolve span, version and fingerprint as the driver of a TFX ExampleGen does."""
-    return _look(_construct(step, FileBasedExampleGen))
+    return _look(_of_files(step, FileBasedExampleGen))
 
 
 def _look(component: BaseComponent) -> input_files.Found:
@@ -161,14 +170,18 @@ def _pin(component: BaseComponent, found: input_files.Found) -> list[str]:
     return files
 
 
-def _ingest(
+def run(
     step: Step,
     component: BaseComponent,
     found: input_files.Found,
     ingest: example_gen.Ingest,
     objection: str | None,
 ) -> Results:
-    """Ingest without Beam, or, if there is an objection to that, with TFX's own executor."""
+    """Ingest without Beam, or, if there is an objection to that, with TFX's own executor.
+
+    Raises:
+        BadData: There is no example.
+    """
     if choice.is_columnar(step, objection):
         results = example_gen.run(step, component, ingest)
     else:
@@ -182,10 +195,11 @@ def _ingest(
     if found.version is not None:
         metadata[utils.VERSION_PROPERTY_NAME] = found.version
     if not any(count for key, count in metadata.items() if key.startswith("count_")):
+        source = step.parameters.get("input_base", "what the queries find")
         raise BadData(
-            given=f"{step.parameters['input_base']!r} has no examples",
+            given=f"{source!r} has no examples",
             allowed="at least one example",
-            todo="look at the input files: is there a row below the header?",
+            todo="look at the input: is there a row below the header, one that the query finds?",
         )
     return results
 

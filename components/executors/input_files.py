@@ -59,7 +59,7 @@ def look(base: str, splits: Sequence[Mapping[str, str]], ranges: Mapping[str, An
         BadArgument: A pattern or a range makes no sense.
         BadData: A split has no file, or the splits disagree about span or version.
     """
-    wanted = _wanted_span(ranges)
+    wanted = wanted_span(ranges)
     found = [_newest(base, split["name"], split["pattern"], wanted, ranges) for split in splits]
     if len({(f.span, f.version) for f in found}) != 1:
         seen = {s["name"]: (f.span, f.version) for s, f in zip(splits, found, strict=True)}
@@ -110,7 +110,7 @@ def _kinds(pattern: str) -> set[str]:
     return kinds
 
 
-def _wanted_span(ranges: Mapping[str, Any]) -> int | None:
+def wanted_span(ranges: Mapping[str, Any]) -> int | None:
     """Read a RangeConfig: the span that it names, or None for the newest."""
     static = ranges.get("static_range", ranges.get("staticRange"))
     rolling = ranges.get("rolling_range", ranges.get("rollingRange"))

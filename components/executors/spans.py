@@ -1,7 +1,7 @@
-"""Executor of the span resolver."""
+"""Executors of the steps that look at input data."""
 
 from ..step import Results, Step
-from . import input_files
+from . import input_files, queries
 
 
 def span_resolver(step: Step) -> Results:
@@ -18,3 +18,8 @@ def span_resolver(step: Step) -> Results:
     return Results(
         parameters={"span": found.span, "version": version, "fingerprint": found.fingerprint}
     )
+
+
+def big_query_resolver(step: Step) -> Results:
+    """Say what the results of the queries depend on."""
+    return Results(parameters={"fingerprint": queries.fingerprint(step)})

@@ -56,7 +56,12 @@ class RunStep(Protocol):
         ...
 
 
-def steps(launcher: Processes | Template, project: Path, runs: Path) -> RunStep:
+def steps(
+    launcher: Processes | Template,
+    project: Path,
+    runs: Path,
+    environment: Mapping[str, str] | None = None,
+) -> RunStep:
     """Give what runs the steps of a project."""
     runs.mkdir()
 
@@ -86,7 +91,9 @@ def steps(launcher: Processes | Template, project: Path, runs: Path) -> RunStep:
             },
         }
         arguments = (component, "--executor_input", json.dumps(message))
-        step = Step(ENTRYPOINT[-1], arguments, {}, project, root / "log.txt", timeout=300)
+        step = Step(
+            ENTRYPOINT[-1], arguments, environment or {}, project, root / "log.txt", timeout=300
+        )
         code = launcher.run(step).code
         return read(code, step.log.read_text(), root / "executor_output.json", artifacts)
 
@@ -135,6 +142,11 @@ class Workshop:
     project: Path
     run: RunStep
     warm: Template
+
+    def within(self, **environment: str) -> RunStep:
+        """Give what runs steps in an environment."""
+        runs = self.project.parent / f"runs-{len(list(self.project.parent.iterdir()))}"
+        return steps(self.warm, self.project, runs, environment)
 
     def write(self, file: str, *lines: str) -> str:
         """Write a text file of the project; return its directory."""

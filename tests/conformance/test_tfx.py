@@ -16,6 +16,9 @@ from lockstep.pipelines.engine.launch import Step
 
 OURS: Final = {
     "span_resolver": "what the drivers of TFX's ExampleGens do, as a step",
+    "big_query_resolver": "what the driver of TFX's BigQueryExampleGen does not do",
+    "tfx_node": "any other TFX component, a user's own among them",
+    "tfx_value": "a placeholder, which TFX's own runners resolve between steps",
     "champion": "TFX's latest-blessed-model resolver, as a step",
 }
 """Components for which TFX has no class."""
@@ -30,6 +33,7 @@ ADDS: Final[dict[str, dict[str, tuple[str, Any]]]] = {
         name: {argument: (kind, None) for argument, kind in LOOKED_UP.items()}
         for name in ("csv_example_gen", "import_example_gen", "parquet_example_gen")
     },
+    "big_query_example_gen": {"fingerprint": ("String", None)},
     "example_validator": {"fail_on_anomalies": ("Boolean", True)},
     "distribution_validator": {"fail_on_anomalies": ("Boolean", True)},
     "pusher": {"contract_blessing": (ARTIFACT, None)},
@@ -40,6 +44,9 @@ BEAM: Final = ("beam_pipeline_args", (LIST, None))
 """What every component whose TFX executor is a Beam pipeline takes in addition."""
 
 OMITS: Final = {
+    "big_query_example_gen": {
+        "custom_executor_spec": "a Python class does not survive compilation"
+    },
     "parquet_example_gen": {"custom_executor_spec": "it is the Parquet executor"},
     "pusher": {"custom_executor_spec": "a Python class does not survive compilation"},
     "trainer": {
@@ -88,6 +95,7 @@ KINDS: Final = {
 """TFX's kinds of arguments and artifacts as kfp's; every other artifact is a `system.Artifact`."""
 
 NO_PROPERTY: Final = {
+    "big_query_example_gen": {"query": "becomes the pattern in `input_config`"},
     "import_example_gen": {"payload_format": "becomes `output_data_format`"},
     "transform": {
         "materialize": "decides on an output",

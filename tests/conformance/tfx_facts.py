@@ -23,21 +23,23 @@ from lockstep.components.executors import tfx_step
 from lockstep.components.step import Artifact, Step
 
 TFX: typing.Final = {
-    "csv_example_gen": "example_gen.csv_example_gen.component.CsvExampleGen",
-    "import_example_gen": "example_gen.import_example_gen.component.ImportExampleGen",
-    "parquet_example_gen": "example_gen.component.FileBasedExampleGen",
-    "statistics_gen": "statistics_gen.component.StatisticsGen",
-    "schema_gen": "schema_gen.component.SchemaGen",
-    "import_schema_gen": "schema_gen.import_schema_gen.component.ImportSchemaGen",
-    "example_validator": "example_validator.component.ExampleValidator",
-    "distribution_validator": "distribution_validator.component.DistributionValidator",
-    "example_diff": "example_diff.component.ExampleDiff",
-    "transform": "transform.component.Transform",
-    "tuner": "tuner.component.Tuner",
-    "trainer": "trainer.component.Trainer",
-    "evaluator": "evaluator.component.Evaluator",
-    "bulk_inferrer": "bulk_inferrer.component.BulkInferrer",
-    "pusher": "pusher.component.Pusher",
+    "csv_example_gen": "components.example_gen.csv_example_gen.component.CsvExampleGen",
+    "import_example_gen": "components.example_gen.import_example_gen.component.ImportExampleGen",
+    "parquet_example_gen": "components.example_gen.component.FileBasedExampleGen",
+    "big_query_example_gen": "extensions.google_cloud_big_query.example_gen.component."
+    "BigQueryExampleGen",
+    "statistics_gen": "components.statistics_gen.component.StatisticsGen",
+    "schema_gen": "components.schema_gen.component.SchemaGen",
+    "import_schema_gen": "components.schema_gen.import_schema_gen.component.ImportSchemaGen",
+    "example_validator": "components.example_validator.component.ExampleValidator",
+    "distribution_validator": "components.distribution_validator.component.DistributionValidator",
+    "example_diff": "components.example_diff.component.ExampleDiff",
+    "transform": "components.transform.component.Transform",
+    "tuner": "components.tuner.component.Tuner",
+    "trainer": "components.trainer.component.Trainer",
+    "evaluator": "components.evaluator.component.Evaluator",
+    "bulk_inferrer": "components.bulk_inferrer.component.BulkInferrer",
+    "pusher": "components.pusher.component.Pusher",
 }
 """Component -> the TFX class that it stands for."""
 
@@ -78,6 +80,7 @@ PLAIN: typing.Final[dict[str, Any]] = {"custom_config": {"rate": 0.1}, "example_
 ALTERNATIVES: typing.Final = (
     {"module_file", "preprocessing_fn", "run_fn", "tuner_fn", "module_path"},
     {"feature_slicing_spec", "eval_config"},
+    {"query", "input_config"},
     {"module_file", "stats_options_updater_fn"},
     {"analyzer_cache", "disable_analyzer_cache"},
 )
@@ -89,7 +92,7 @@ def main() -> None:
     facts: dict[str, Any] = {}
     for name, place in TFX.items():
         module, _, cls = place.rpartition(".")
-        constructor: Any = getattr(import_module(f"tfx.components.{module}"), cls)
+        constructor: Any = getattr(import_module(f"tfx.{module}"), cls)
         facts[name] = describe(name, constructor) | {"made": [*make(name, constructor)]}
     Path(sys.argv[1]).write_text(json.dumps(facts))
 

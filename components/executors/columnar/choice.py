@@ -5,7 +5,7 @@ from ...step import Step
 
 def is_columnar(step: Step, objection: str | None) -> bool:
     """Say in the log whether a step does without Beam: nothing objects to it."""
-    how = f"TFX on Beam ({objection})" if objection else "columnar (local files, no Beam arguments)"
+    how = f"TFX on Beam ({objection})" if objection else "columnar (without Beam)"
     print(f"{step.component}: {how}")  # noqa: T201  # a step's log
     return objection is None
 

@@ -83,10 +83,12 @@ def _sources(component: BaseComponent) -> list[Source]:
         feature = output.split_config.partition_feature_name or None
         dealt = [Splits(tuple(names), bounds, feature)]
     return [
-        Source(_files(properties["input_base"], split.pattern), splits)
+        Source(_files(properties.get("input_base"), split.pattern), splits)
         for split, splits in zip(config.splits, dealt, strict=True)
     ]
 
 
-def _files(base: str, pattern: str) -> list[str]:
+def _files(base: str | None, pattern: str) -> list[str]:
+    if base is None:
+        return [pattern]  # a query
     return sorted(filter(os.path.isfile, glob.glob(os.path.join(base, pattern))))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -20,6 +21,8 @@ from .examples import Column, Kind
 _BLOCK: Final = 4 << 20
 _PART: Final = 16 << 20
 """Bytes of input that make one file of a split."""
+_PAGES: Final = 16
+"""Pages of a query's result that make one."""
 
 T = TypeVar("T")
 _Kinds = Mapping[str, Kind]
@@ -30,6 +33,7 @@ class Source:
     """One input split: its files, and the output splits that its examples go to."""
 
     files: Sequence[str]
+    """Or its query."""
     splits: s.Splits
 
 
@@ -78,6 +82,22 @@ def from_parquet(source: Source, root: Path) -> Counter[str]:
     parts = pool.grouped(groups, lambda group: group.size, _PART)
     read = partial(_read_parquet, source.splits.feature)
     return _written(read, parts, source.splits, root)
+
+
+def from_query(
+    read: Callable[[str], Iterator[list[Column]]], source: Source, root: Path
+) -> Counter[str]:
+    """Ingest what a query returns, page by page; a file of each split for so many pages."""
+    batches = (
+        _batch({column.name: column for column in page}, source.splits.feature)
+        for query in source.files
+        for page in read(query)
+    )
+    counts: Counter[str] = Counter()
+    for part, first in enumerate(batches):
+        some = chain([first], islice(batches, _PAGES - 1))
+        counts += s.write(some, source.splits, root, part)
+    return counts
 
 
 def _written(
