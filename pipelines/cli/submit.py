@@ -148,7 +148,7 @@ def _verdict(where: "Service", ended: "Run", compiled: "CompiledPipeline") -> Ex
         print(f"whether the model was blessed is not known: {error}", file=sys.stderr)  # noqa: T201
         return Exit.OK
     if code is Exit.NOT_BLESSED:
-        typer.echo(f"nothing was pushed, not blessed: {reason or 'no reason is given'}")
+        typer.echo(f"nothing was pushed: {reason or 'the model was not blessed'}")
     return code
 
 

@@ -175,8 +175,8 @@ class State:
         if state != run["state"]:
             run["state"] = state
             run["state_history"].append({"update_time": now(), "state": state})
-        if workflow.phase in ("Succeeded", "Failed"):
-            run["finished_at"] = now()
+            if workflow.phase in ("Succeeded", "Failed"):
+                run["finished_at"] = now()
 
     def terminate(self, run_id: str) -> None:
         """Cancel a run; one that has ended is not found among those that can be."""

@@ -98,7 +98,7 @@ def test_submitting_prints_the_url_of_the_run(server: KfpServer, shell: Shell) -
     [
         ({}, {}, Exit.OK, "succeeded"),
         ({"trainer": "Failed"}, {}, Exit.STEP_FAILED, "error: trainer: failed"),
-        ({}, {"pusher": "not pushed: too bad\n"}, Exit.NOT_BLESSED, "not blessed: too bad"),
+        ({}, {"pusher": "not pushed: too bad\n"}, Exit.NOT_BLESSED, "nothing was pushed: too bad"),
     ],
 )
 def test_waiting_ends_with_the_run_s_verdict(
