@@ -35,6 +35,7 @@ TITLES = {
     "evaluation": "Evaluate",
     "inference": "Infer",
     "model_store": "Model store",
+    "custom": "What a TFX pipeline brings along",
 }
 """A heading for each module of declarations, in the order in which pipelines use them."""
 
@@ -65,16 +66,14 @@ def section(declared: ast.FunctionDef, component: Component) -> str:
         else:
             given = "*required*" if default is None else f"`{ast.unparse(default)}`"
             inputs.append(f"| `{argument.arg}` | {type_name(kind)} | {given} | {says} |")
-    return "\n".join(
-        [
-            f"### `{declared.name}`\n\n{text.strip()}\n\n{caching(component)}\n",
-            "| argument | type | default | meaning |\n|---|---|---|---|",
-            *inputs,
-            "\n| output | type | meaning |\n|---|---|---|",
-            *outputs,
-            "",
-        ]
-    )
+    parts = [
+        f"### `{declared.name}`\n\n{text.strip()}\n\n{caching(component)}\n",
+        "| argument | type | default | meaning |\n|---|---|---|---|",
+        *inputs,
+    ]
+    if outputs:
+        parts += ["\n| output | type | meaning |\n|---|---|---|", *outputs]
+    return "\n".join([*parts, ""])
 
 
 def type_name(annotation: str) -> str:

@@ -11,6 +11,7 @@ PROJECT: Final = GOLDEN.parent.parent
 
 SOURCES: Final = {
     "branches": "tests/golden/branches.py",
+    "comparing": "tests/golden/comparing.py",
     "exit_handler": "tests/golden/exit_handler.py",
     "importing": "tests/golden/importing.py",
     "ingest_and_push": "tests/golden/ingest_and_push.py:ingest_and_push",
