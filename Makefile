@@ -49,9 +49,10 @@ layers: environment ## Check that imports only go down: pipelines > components >
 	$(BIN)/lint-imports
 
 .PHONY: golden
-golden: environment ## Rewrite the golden files and docs/components.md from their sources
+golden: environment ## Rewrite the golden files and the generated documents from their sources
 	$(BIN)/python tests/golden/regenerate.py
 	$(BIN)/python scripts/components_page.py
+	$(BIN)/python scripts/kfp_page.py
 
 .PHONY: wheel
 wheel: environment ## Build the source distribution and, from it, the wheel into dist/

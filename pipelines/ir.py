@@ -101,7 +101,8 @@ def _header(compiled: CompiledPipeline) -> Iterator[str]:
             default = "optional"
         yield f"   {name}: {kind}, {default}"
     yield "Run it on this machine: lockstep run FILE --param NAME=VALUE ..."
-    yield "On Kubeflow Pipelines or Vertex AI: upload this file unchanged."
+    vertex = "" if compiled.platform else " or Vertex AI"
+    yield f"On Kubeflow Pipelines{vertex}: upload this file unchanged."
 
 
 def _check_shape(spec: Json, source: str) -> None:

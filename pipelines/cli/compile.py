@@ -40,6 +40,7 @@ def compile_command(
     target: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="TARGET",
             help="Refuse what this target would refuse: kfp (the newest release), kfp-2.5, vertex. "
             "May be given twice.  [default: kfp]",
         ),

@@ -213,8 +213,10 @@ class Attempts:
             source = directory / "component.py"
             source.write_text(program.source, encoding="utf-8")
             arguments = ["--component_module_path", str(source), *arguments]
-        if not (log := directory.parent / LOG).exists():  # once for all tries
-            log.write_text("".join(f"lockstep: {note}\n" for note in program.notes), "utf-8")
+        log = directory.parent / LOG
+        with log.open("a", encoding="utf-8") as file:
+            if not file.tell():  # once for all tries
+                file.writelines(f"lockstep: {note}\n" for note in program.notes)
         try:
             memory = quantity(fill(program.memory, known)) if program.memory else None
             cpu = fill(program.cpu, known)

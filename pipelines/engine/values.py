@@ -63,14 +63,17 @@ def wire(value: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    """A value as it stands in a command line or inside a formatted string."""
+    """A value as it stands in a command line or inside a formatted string: as Go writes it."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, float):
         return format(Decimal(repr(wire(value))), "f")
-    return json.dumps(wire(value), separators=(",", ":"), ensure_ascii=False)
+    written = json.dumps(wire(value), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    for sign in "<>&\u2028\u2029":
+        written = written.replace(sign, f"\\u{ord(sign):04x}")
+    return written
 
 
 def convert(value: Any, kind: str) -> Any:

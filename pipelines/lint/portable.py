@@ -152,7 +152,7 @@ RULES: Final = {
         _large_integer,
         "an integer that protobuf's double cannot hold",
         "write it as a string, or keep it below 2**53",
-        "pipeline_spec.proto, Value.number_value",
+        "struct.proto, Value.number_value",
         _OWN,
     ),
     "unresolved-channel": Rule(

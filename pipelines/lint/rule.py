@@ -60,7 +60,7 @@ class Rule:
     refuses: str
     todo: str
     source: str
-    """A file and line of a backend, or a page; what a name is short for stands in `SOURCES`."""
+    """A file of a backend, with its line or function, or a page; docs/kfp.md lists them."""
     targets: tuple[str, ...] = (KFP,)
     before: str = ""
     """The release of Kubeflow Pipelines that accepts it; empty: none does."""

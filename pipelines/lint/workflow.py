@@ -216,7 +216,7 @@ RULES: Final = {
         _command,
         "a container without a command: the launcher takes the place of the image's",
         "give the ContainerSpec its command",
-        "driver.go, initPodSpecPatch; launcher_v2.go:96",
+        "driver.go, initPodSpecPatch; launcher_v2.go:97",
     ),
     "argo-name": Rule(
         _argo_name,

@@ -5,6 +5,8 @@ task, and by nobody else: neither by another target nor by a release that has le
 """
 
 import copy
+import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ import pytest
 from lockstep.pipelines import ir
 from lockstep.pipelines.compile import compile_pipeline
 from lockstep.pipelines.lint import RELEASES, RULES, LintError, lint
+from lockstep.pipelines.lint.pods import SETTINGS as KNOWN_SETTINGS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+PAGE = Path(__file__).parents[2] / "docs" / "kfp.md"
 
 HEAD = """
 from typing import Any, Dict, List, Optional
@@ -373,6 +377,22 @@ def test_golden_pipelines_are_clean(path: Path, target: str) -> None:
     rules = [found.rule for found in lint(ir.load(path), target)]
     about_kubernetes = (path.stem, target) == ("on_kubernetes", "vertex")
     assert rules == (["platform-document"] if about_kubernetes else [])
+
+
+def test_lockstep_s_own_example_runs_on_every_release() -> None:
+    """The taxi pipeline needs nothing that the oldest release has not."""
+    assert lint(ir.load(GOLDEN / "taxi.yaml"), "kfp-2.5") == []
+
+
+def test_the_page_says_what_the_rules_say() -> None:
+    """docs/kfp.md holds the tables as they are now, and every source and setting is explained."""
+    script = runpy.run_path(str(PAGE.parents[1] / "scripts" / "kfp_page.py"))
+    text = PAGE.read_text(encoding="utf-8")
+    assert script["page"](text) == text
+    assert {name for rule in RULES.values() for name in script["named"](rule)} == {
+        *script["SOURCES"]
+    }
+    assert {*re.findall(r"^\| `(\w+)` \| [`(]", text, re.MULTILINE)} == {*KNOWN_SETTINGS}
 
 
 def test_a_pipeline_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lockstep.pipelines import ir
+from lockstep.pipelines.compile import compile_pipeline
 from lockstep.pipelines.engine.engine import run
 from lockstep.pipelines.engine.forks import Forks
 from lockstep.pipelines.engine.history import read_run
@@ -201,6 +202,51 @@ def test_a_step_that_takes_too_long_is_ended_with_its_children(
     assert named(result, "wait").message.startswith("stopped by its timeout after 2 s")
     assert named(result, "add").state is State.SKIPPED
     assert gone(int(marker.read_text()))
+
+
+def test_no_try_begins_when_the_retries_have_lasted_too_long(
+    compiled: Compile, tmp_path: Path
+) -> None:
+    """The longest duration is that of all tries, as Argo has it; the result says why it ends."""
+    pipeline = compiled("failures")
+    task = pipeline.spec["root"]["dag"]["tasks"]["succeed-at"]
+    task["retryPolicy"] |= {"backoffDuration": "30s", "backoffMaxDuration": "20s"}
+    result = run(pipeline, {"notes": str(tmp_path / "notes")}, root=tmp_path, project=tmp_path)
+    recovered = named(result, "succeed-at")
+    assert (recovered.state, recovered.tries) == (State.FAILED, 1)
+    assert recovered.message.endswith("\nnot tried again: its retries may take 20 s")
+
+
+BORROWING = """
+from kfp import dsl, kubernetes
+
+@dsl.component(base_image="python:3.11")
+def read() -> str:
+    import os
+    return os.environ["LOCKSTEP_TEST_TOKEN"][::-1]
+
+@dsl.pipeline(name="borrowing")
+def borrowing() -> str:
+    task = read()
+    kubernetes.use_secret_as_env(task, "tokens", {"key": "LOCKSTEP_TEST_TOKEN"})
+    return task.output
+"""
+
+
+def test_a_borrowed_secret_reaches_its_step_and_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step finds the caller's variable in its secret's place; its log says so, not what it is."""
+    monkeypatch.setenv("LOCKSTEP_TEST_TOKEN", "t0ps3cret")
+    (tmp_path / "borrowing.py").write_text(BORROWING)
+    pipeline = compile_pipeline(str(tmp_path / "borrowing.py"), project_root=tmp_path)
+    result = run(pipeline, {}, root=tmp_path, project=tmp_path)
+    assert result.outputs.parameters == {"Output": "terc3sp0t"}
+    note = "LOCKSTEP_TEST_TOKEN is the caller's own variable, not that of the secret tokens"
+    assert named(result, "read").notes == (note,)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in written if b"t0ps3cret" in path.read_bytes()]
+    assert (result.directory / "read/log.txt").read_text().startswith(f"lockstep: {note}\n")
 
 
 @pytest.mark.parametrize("number", ["INT", "TERM"])

@@ -49,6 +49,11 @@ def test_a_number_survives_as_text(number: float) -> None:
     assert "e" not in written
 
 
+def test_a_dict_as_text_is_written_as_go_does() -> None:
+    """Its keys stand in order, and what HTML would take for a tag is escaped."""
+    assert text(struct({"b": "<x> & y", "a": 1})) == r'{"a":1,"b":"\u003cx\u003e \u0026 y"}'
+
+
 @pytest.mark.parametrize(
     ("given", "kind", "value"),
     [
