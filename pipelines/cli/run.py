@@ -2,15 +2,12 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from ...components.catalogue import DEFAULT_IMAGE
-from ..errors import BadParameter
-
-if TYPE_CHECKING:
-    from ..ir import CompiledPipeline
+from .source import compiled_of, pairs
 
 app: Final = typer.Typer()
 
@@ -107,33 +104,9 @@ def run_command(
         from ..engine.docker import Docker
 
         manner["docker"] = Docker(tuple(volume or ()), network)
-    compiled = _compiled(source, image, project)
+    compiled = compiled_of(source, image, project)
     inputs = compiled.spec["root"].get("inputDefinitions", {})
-    values = {**compiled.here, **from_text(inputs, _pairs(param or []))}
+    values = {**compiled.here, **from_text(inputs, pairs(param or []))}
     with progress() as listen:
         result = run(compiled, values, project=project, listen=listen, **manner)
     raise typer.Exit(conclude(result))
-
-
-def _compiled(source: str, image: str, project: Path) -> "CompiledPipeline":
-    if source.endswith((".yaml", ".yml", ".json")):
-        from ..ir import load
-
-        return load(Path(source))
-    from ..compile import compile_pipeline
-
-    return compile_pipeline(source, image, project)
-
-
-def _pairs(params: list[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for param in params:
-        name, equals, value = param.partition("=")
-        if not equals or not name or name in pairs:
-            raise BadParameter(
-                given=f"--param {param}" + (", a second time" if name in pairs else ""),
-                allowed="--param NAME=VALUE, once for each name",
-                todo="correct it",
-            )
-        pairs[name] = value
-    return pairs

@@ -11,19 +11,17 @@ if TYPE_CHECKING:
 
 
 def compiled_of(
-    source: str, image: str, project: Path, targets: Sequence[str]
+    source: str, image: str, project: Path, targets: Sequence[str] = ()
 ) -> "CompiledPipeline":
-    """Compile a Python file, take a compiled one as it is; both must pass the targets' lint."""
-    if not source.endswith((".yaml", ".yml", ".json")):
-        from ..compile import compile_pipeline
+    """Compile a Python file for the targets, or take a compiled file as it is."""
+    if source.endswith((".yaml", ".yml", ".json")):
+        from ..ir import load
 
-        return compile_pipeline(source, image, project, targets)
-    from ..ir import load
-    from ..lint import check
+        return load(Path(source))
+    from ..compile import compile_pipeline
+    from ..lint import DEFAULT_TARGETS
 
-    compiled = load(Path(source))
-    check(compiled, targets, portable=False)
-    return compiled
+    return compile_pipeline(source, image, project, targets or DEFAULT_TARGETS)
 
 
 def pairs(params: Sequence[str]) -> dict[str, str]:

@@ -89,11 +89,13 @@ def submit_command(
     Exit codes: 0 done, 2 wrong parameter, 3 refused by the lint, 9 service unavailable, 10 service
     refused; with --wait: 4 a step failed, 5 not blessed and so not pushed, 11 cancelled.
     """
+    from ..lint import check
     from ..remote.submission import submission_of
 
     where = service(host, namespace, vertex, project, region, bucket)
     targets = (target or ("vertex" if vertex else "kfp"),)
     compiled = compiled_of(source, image, source_root, targets)
+    check(compiled, targets, portable=False)
     submission = submission_of(
         compiled,
         pairs(param or []),
