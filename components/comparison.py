@@ -58,8 +58,8 @@ def example_diff(
             (`ConfusionCount`); what TFX calls "base" in them is of `examples_test`.
         html: What differs, by feature and with samples, as a page.
         config: `example_diff_pb2.ExampleDiffConfig` as a dict: `paired_example_skew` with
-            `identifier_features`, `ignore_features`, `skew_sample_size`, `float_round_ndigits`,
-            `allow_duplicate_identifiers`, `confusion_config`.
+            `identifier_features`, `ignore_features`, `skew_sample_size`, `float_round_ndigits` (0,
+            so whole numbers, if not given), `allow_duplicate_identifiers`, `confusion_config`.
         include_split_pairs: Pairs of names, `[["train", "eval"]]`, that of `examples_base` second;
             if not given, every split is compared with every one.
         beam_pipeline_args: Arguments for Beam; without them Beam runs inside the step.
