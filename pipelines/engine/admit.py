@@ -52,6 +52,8 @@ class Program:
     """The processors that it may use, as Kubernetes writes it."""
     borrowed: tuple[str, ...] = ()
     """Variables of the caller's environment that it needs."""
+    places: tuple[str, ...] = ()
+    """Paths of this machine that it needs."""
 
 
 def admit(plan: Plan) -> dict[str, Program]:
@@ -107,6 +109,7 @@ def _contained(task: Task, container: Container, identify: Callable[[str, str], 
         identify(image, task.path),
         str(resources.get("resourceCpuLimit") or resources.get("cpuLimit") or ""),
         granted.borrowed,
+        granted.places,
     )
 
 

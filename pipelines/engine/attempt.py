@@ -235,6 +235,7 @@ class Attempts:
             image=program.image_id,
             cpu=cpu,
             borrowed=program.borrowed,
+            places=program.places,
         )
 
     async def pause(self, seconds: float) -> None:

@@ -90,7 +90,8 @@ class Room:
 def command_line(step: Step, room: Room, name: str) -> list[str]:
     """The `docker run` that one try of a task is.
 
-    Steps of lockstep's own work in the project and on a read-only root; other images are used to
+    As on Kubeflow, a step is not the container's first process, which would ignore signals. Steps
+    of lockstep's own work in the project and on a read-only root; other images are used to
     their own directory and to writing into it, as they may on Kubeflow.
     """
     words = step.arguments if not step.module else ("python", "-m", step.module, *step.arguments)
@@ -98,9 +99,10 @@ def command_line(step: Step, room: Room, name: str) -> list[str]:
     labels = {_RUN: room.run, _ROOT: str(room.root), _ENGINE: room.engine}
     scratch = str(step.scratch)
     environment = {"TMPDIR": scratch, "HOME": scratch, **step.environment}
-    mounts = {**room.mounts(), step.scratch: True}
+    lent = {Path(place): True for place in step.places}
+    mounts = {**lent, **room.mounts(), step.scratch: True}
     return [
-        *("docker", "run", "--name", name, "--log-driver", "none", "--user", room.user),
+        *("docker", "run", "--init", "--name", name, "--log-driver", "none", "--user", room.user),
         *("--security-opt", "no-new-privileges", "--tmpfs", "/tmp:exec,mode=1777", *own),
         *(part for pair in labels.items() for part in ("--label", "=".join(pair))),
         *(part for mount in mounts.items() for part in ("--mount", _mount(*mount))),

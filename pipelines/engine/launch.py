@@ -47,6 +47,8 @@ class Step:
     """The processors that it may use, as Kubernetes writes it; only containers are held to it."""
     borrowed: tuple[str, ...] = ()
     """Variables of this process's environment that it needs: containers do not inherit it."""
+    places: tuple[str, ...] = ()
+    """Paths of this machine that it needs: containers do not see them by themselves."""
 
 
 @dataclass(frozen=True)

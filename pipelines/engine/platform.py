@@ -44,6 +44,8 @@ class Granted:
     timeout: float | None = None
     borrowed: tuple[str, ...] = ()
     """Variables that it takes from the caller's environment; their values are written nowhere."""
+    places: tuple[str, ...] = ()
+    """Paths of this machine that stand for its secrets, config maps and volumes."""
     notes: tuple[str, ...] = ()
     """One sentence for everything that is otherwise than on Kubernetes."""
 
@@ -75,6 +77,7 @@ def grant(
         )
     notes = [f"{key} means nothing on this machine" for key in settings if key in _HINTS]
     borrowed: list[str] = []
+    places: list[str] = []
     for variable, source, optional in _variables(settings):
         if variable in environment:
             borrowed.append(variable)
@@ -85,6 +88,7 @@ def grant(
             raise _missing(path, f"{variable} from {source}", f"export {variable}=...")
     for place, source, optional in _places(settings):
         if is_there(place):
+            places.append(place)
             notes.append(f"{place} is this machine's own, not that of {source}")
         elif optional:
             notes.append(f"{place} is not there: {source} may be missing")
@@ -92,7 +96,8 @@ def grant(
             todo = f"make {place} here with what the step needs in it"
             raise _missing(path, f"{source} at {place}", todo)
     deadline = settings.get(_TIMEOUT)
-    return Granted(float(deadline) if deadline else None, tuple(borrowed), tuple(notes))
+    timeout = float(deadline) if deadline else None
+    return Granted(timeout, tuple(borrowed), tuple(places), tuple(notes))
 
 
 def unmet(resources: Json, *, contained: bool) -> Iterator[str]:

@@ -16,7 +16,6 @@ for module in (  # what users' modules and kfp's lightweight components start wi
     "tensorboard.summary",
     "kfp.dsl.executor_main",
     "apache_beam.io.gcp.gcsio",
-    "fsspec.implementations.http",
     "pandas",
     "sklearn.ensemble",
     "scipy.stats",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 STATE = Path(os.environ["FAKE_DOCKER"])
-FLAGS = ("--read-only", "--all", "--quiet", "--force")
+FLAGS = ("--init", "--read-only", "--all", "--quiet", "--force")
 
 
 def main(command: str, *words: str) -> int:

@@ -31,7 +31,7 @@ STEP = Step(
 def test_a_step_is_one_docker_run() -> None:
     """The caller's user, its places, read-only but where it writes, its limits; by digest."""
     assert command_line(STEP, ROOM, "lockstep-1") == [
-        *("docker", "run", "--name", "lockstep-1", "--log-driver", "none"),
+        *("docker", "run", "--init", "--name", "lockstep-1", "--log-driver", "none"),
         *("--user", "1000:1000", "--security-opt", "no-new-privileges"),
         *("--tmpfs", "/tmp:exec,mode=1777", "--read-only", "--workdir", "/work"),
         *("--label", "lockstep.run=taxi-1", "--label", "lockstep.root=/work/.lockstep"),
@@ -52,6 +52,14 @@ def test_another_image_keeps_its_own_ways() -> None:
     line = command_line(step, ROOM, "lockstep-1")
     assert line[-5:] == ["--entrypoint", "sh", "sha256:abc", "-c", "ls"]
     assert not {"--workdir", "--read-only", "--memory", "--cpus", "--network"} & set(line)
+
+
+def test_what_kubernetes_would_bring_is_lent_by_this_machine() -> None:
+    """A variable by name, so that its value shows nowhere; a path as it is here."""
+    step = replace(STEP, borrowed=("TOKEN",), places=("/mnt/claim",))
+    line = command_line(step, ROOM, "lockstep-1")
+    assert ("--env", "TOKEN") in pairwise(line)
+    assert ("--mount", "type=bind,source=/mnt/claim,target=/mnt/claim") in pairwise(line)
 
 
 def test_volumes_and_network_are_as_the_caller_says() -> None:

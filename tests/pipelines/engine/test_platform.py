@@ -29,6 +29,7 @@ def test_everything_that_can_be_asked_for_has_an_answer() -> None:
     assert granted == Granted(
         timeout=60,
         borrowed=("TOKEN", "LEVEL", "POD"),
+        places=("/certificates", "/settings", "/data", "/cache", "/scratch"),
         notes=(
             "imagePullPolicy means nothing on this machine",
             "imagePullSecret means nothing on this machine",
