@@ -64,8 +64,8 @@ def page(text: str) -> str:
     """Put the tables into their places in the page's text."""
     for name, lines in tables().items():
         begin, end = f"<!-- table: {name} -->", "<!-- end -->"
-        table = "\n".join((begin, *lines, end))
-        text = re.sub(f"{begin}.*?{end}", lambda _, new=table: new, text, flags=re.DOTALL)
+        before, _, rest = text.partition(begin)
+        text = "\n".join((before + begin, *lines, end + rest.partition(end)[2]))
     return text
 
 

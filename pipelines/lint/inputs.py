@@ -40,6 +40,14 @@ def _schema_uri(subject: Subject) -> Findings:
                 yield path, f"artifact {name} names its type by a schemaUri"
 
 
+def _importer_uri(subject: Subject) -> Findings:
+    for task in subject.tasks:
+        importer = (task.executor or {}).get("importer", {})
+        uri = importer.get("artifactUri", {}).get("constant", "gs://")
+        if not re.match(r"\{\{\$|[a-z][a-z0-9+.-]*://", str(uri)):
+            yield task.path, f"it imports {uri!r}"
+
+
 def _absent_artifact(subject: Subject) -> Findings:
     for task in subject.tasks:
         outer = subject.parent(task)
@@ -135,6 +143,13 @@ RULES: Final = {
         "an output whose type is given by a URI",
         "name a type by its schemaTitle",
         "launcher_v2.go, getArtifactSchema",
+    ),
+    "importer-uri": Rule(
+        _importer_uri,
+        "an importer of what is no URL: a pod has no such place",
+        "import gs://, s3:// or another URL, or make it a parameter of the pipeline",
+        "launcher_v2.go, LocalPathForURI",
+        (KFP, VERTEX),
     ),
     "absent-artifact": Rule(
         _absent_artifact,

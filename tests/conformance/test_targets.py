@@ -120,6 +120,7 @@ SOURCES = {
     second = step(text=first.output).ignore_upstream_failure()
     step(text=second.output)""",
     ),
+    "importer-uri": ("root/importer", 'dsl.importer("data/x", artifact_class=Artifact)'),
     "absent-parameter": ("root/inner/step", "inner()"),
     "final-status": ("root/report", "with dsl.ExitHandler(report()):\n        step()"),
     "collected": (
