@@ -78,7 +78,7 @@ class Kubeflow:
         experiment_id = self.experiment(submission)
         run = self._ensure(
             self._run(submission, pipeline_id, version_id, experiment_id),
-            "starting a run",
+            "run_id",
             lambda: self.api.find(
                 "looking for the run", "/runs", "runs", submission.name, experiment_id=experiment_id
             ),
@@ -96,27 +96,26 @@ class Kubeflow:
         """Give the ids of the pipeline and of the version that its digest names."""
         pipeline = self._ensure(
             self._pipeline(submission),
-            "adding the pipeline",
+            "pipeline_id",
             lambda: self._pipeline_named(submission.pipeline.name),
-        )
-        pipeline_id = str(pipeline["pipeline_id"])
+        )["pipeline_id"]
         version = self._ensure(
-            self._version(submission, pipeline_id),
-            "uploading the version",
+            self._version(submission, pipeline),
+            "pipeline_version_id",
             lambda: self.api.find(
                 "looking for the version",
-                f"/pipelines/{pipeline_id}/versions",
+                f"/pipelines/{pipeline}/versions",
                 "pipeline_versions",
                 version_name(submission),
             ),
-        )
-        return pipeline_id, str(version["pipeline_version_id"])
+        )["pipeline_version_id"]
+        return pipeline, version
 
     def experiment(self, submission: Submission) -> str:
         """Give the id of the experiment."""
-        found = self._ensure(
+        experiment: str = self._ensure(
             self._experiment(submission),
-            "adding the experiment",
+            "experiment_id",
             lambda: self.api.find(
                 "looking for the experiment",
                 "/experiments",
@@ -124,8 +123,8 @@ class Kubeflow:
                 submission.experiment or DEFAULT_EXPERIMENT,
                 namespace=self.api.namespace,
             ),
-        )
-        return str(found["experiment_id"])
+        )["experiment_id"]
+        return experiment
 
     def newest(self, limit: int) -> Iterator[Run]:
         """Give the newest runs of the namespace."""
@@ -215,19 +214,21 @@ class Kubeflow:
         namespace = self.api.namespace or "kubeflow"
         return f"kubectl logs -n {namespace} -l pipeline/runid={run} -c main --prefix --tail=-1"
 
-    def _ensure(self, request: Request, doing: str, look: Callable[[], Json | None]) -> Json:
+    def _ensure(self, request: Request, key: str, look: Callable[[], Json | None]) -> Json:
         """Give what is there, or add it; an attempt whose end is unknown is looked at first."""
-        found = look()
-        wait = 0.4
+        doing = f"adding the {request.name}"
+        wait, found = 0.4, look()
         while found is None:
             try:
-                return self.api.send(request, doing)
+                found = self.api.send(request, doing)
             except (Conflict, *PASSING) as error:
                 self.api.sleep(wait)
                 found = look()
                 if found is None and (isinstance(error, Conflict) or wait > 4):
                     raise
             wait *= 2
+        if not isinstance(found.get(key), str):
+            raise self.api.malformed(doing, json.dumps(found))
         return found
 
     def _get(self, run: str) -> Json:
@@ -282,6 +283,13 @@ class Kubeflow:
         return Request("run", "POST", f"{API}/runs", _given(body))
 
     def _to_run(self, run: Json) -> Run:
+        try:
+            return self._read(run)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            doing = "reading a run"
+            raise self.api.malformed(doing, json.dumps(run)) from error
+
+    def _read(self, run: Json) -> Run:
         state = _state(run)
         return Run(
             id=str(run.get("run_id", "")),

@@ -92,7 +92,7 @@ class Api:
     def _list(self, page: Json, key: str, doing: str) -> list[Json]:
         found: Any = page.get(key) or []
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise self._malformed(doing, json.dumps(page))
+            raise self.malformed(doing, json.dumps(page))
         return found
 
     def _json(self, method: str, path: str, doing: str, body: Json | str | None = None) -> Json:
@@ -100,9 +100,9 @@ class Api:
         try:
             answer: Any = json.loads(text or "{}")
         except ValueError as error:
-            raise self._malformed(doing, text) from error
+            raise self.malformed(doing, text) from error
         if not isinstance(answer, dict):
-            raise self._malformed(doing, text)
+            raise self.malformed(doing, text)
         return answer
 
     def _call(self, method: str, path: str, doing: str, body: Json | str | None = None) -> str:
@@ -127,7 +127,7 @@ class Api:
         except (HTTPError, OSError) as error:
             raise _unanswered(error, self.shown, doing) from error
         except UnicodeDecodeError as error:
-            raise self._malformed(doing, str(error)) from error
+            raise self.malformed(doing, str(error)) from error
         if re.match(r"\s*<(!doctype )?html", text, re.IGNORECASE):
             raise NotAuthenticated(
                 given=f"{self.shown}, while {doing}: a web page, perhaps one to log in at",
@@ -137,7 +137,8 @@ class Api:
         self._client = client
         return text
 
-    def _malformed(self, doing: str, text: str) -> MalformedAnswer:
+    def malformed(self, doing: str, text: str) -> MalformedAnswer:
+        """The error for an answer that is not of the API."""
         return MalformedAnswer(
             given=f"{self.shown}, while {doing}, answers {text[:200]!r}",
             allowed="JSON of the API v2beta1",

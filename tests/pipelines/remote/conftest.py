@@ -20,8 +20,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[KfpServer]:
+def server(request: pytest.FixtureRequest) -> Iterator[KfpServer]:
     """Give a server of our own, which can be told to fail."""
+    if request.config.getoption("--kfp-host", ""):
+        pytest.skip("looks into our own server, which runs without --kfp-host")
     with KfpServer() as serving:
         yield serving
 

@@ -6,10 +6,12 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lockstep.pipelines.errors import (
     BadRequest,
@@ -31,6 +33,13 @@ from lockstep.pipelines.remote.service import Submission
 from lockstep.serving.errors import Exit
 
 from .kfp_server import KfpServer
+
+FIELDS = [
+    "run_id", "display_name", "state", "state_history", "created_at", "finished_at", "description",
+    "runtime_config", "parameters", "error", "message", "run_details", "task_details", "task_id",
+    "start_time", "end_time", "child_tasks", "pod_name",
+]  # fmt: skip
+"""What a run, or something in it, has in API v2beta1."""
 
 
 def _listed(kubeflow: Kubeflow) -> list[str]:
@@ -90,6 +99,35 @@ def test_an_answer_that_is_not_of_the_api_is_told_as_such(server: KfpServer, ans
         _listed(Kubeflow(server.url, sleep=lambda seconds: None))
     assert server.url in raised.value.given
     assert "v2beta1" in raised.value.allowed
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON))
+def test_no_run_is_so_odd_that_it_ends_in_a_traceback(run: dict[str, Any]) -> None:
+    """It is read, or it is told that it is not of the API."""
+    kubeflow = Kubeflow("http://127.0.0.1:1")
+    with suppress(MalformedAnswer):
+        assert isinstance(kubeflow._to_run(run).id, str)
+
+
+@pytest.mark.parametrize("path", ["/pipelines$", "/upload_version", "/experiments$", "/runs$"])
+def test_an_answer_without_an_id_is_not_of_the_api(
+    server: KfpServer, submission: Submission, path: str
+) -> None:
+    """What has been added has an id; nothing is done with one that is not there."""
+    server.fail("POST", path, body="{}")
+    with pytest.raises(MalformedAnswer, match="while adding the"):
+        Kubeflow(server.url, sleep=lambda seconds: None).submit(submission)
 
 
 def test_a_page_in_place_of_an_answer_is_one_to_log_in_at(server: KfpServer) -> None:
@@ -193,9 +231,15 @@ def test_kfp_s_cookie_and_namespace_are_used(server: KfpServer, tmp_path: Path) 
     server.cookie = "session=s3cret"
     context = tmp_path / ".config" / "kfp" / "context.json"
     context.parent.mkdir(parents=True)
-    settings = {"namespace": "team-a", "client_authentication_cookie": "session=s3cret"}
-    context.write_text(json.dumps(settings))
-    command = [str(Path(sys.executable).with_name("lockstep")), "runs", "list", "--host", server.url]
+    context_json = {"namespace": "team-a", "client_authentication_cookie": "session=s3cret"}
+    context.write_text(json.dumps(context_json))
+    command = [
+        str(Path(sys.executable).with_name("lockstep")),
+        "runs",
+        "list",
+        "--host",
+        server.url,
+    ]
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -227,6 +271,7 @@ def test_nothing_is_asked_twice_that_is_refused() -> None:
     assert len(tries) == 5
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_labels_fit_every_kubeflow(why: str) -> None:
     """Whatever the reason: what identifies the run is whole, and the whole has 255 characters."""
@@ -237,6 +282,7 @@ def test_labels_fit_every_kubeflow(why: str) -> None:
     assert load_labels(text)["digest"] == labels["digest"]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_description_can_be_read(text: str) -> None:
     """One that somebody else has written gives no labels, and never an error."""
