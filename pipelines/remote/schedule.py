@@ -205,10 +205,8 @@ def wanted_of(schedule: Schedule, pipeline: CompiledPipeline, owner: str) -> Wan
     Raises:
         BadParameter: One is unknown, missing, or of the wrong type.
     """
-    inputs = pipeline.spec["root"].get("inputDefinitions", {})
-    bound = bind(inputs, schedule.parameters)
-    given = {name: bound[name] for name in schedule.parameters}
-    return Wanted(schedule.model_copy(update={"parameters": given}), pipeline, owner)
+    bind(pipeline.spec["root"].get("inputDefinitions", {}), schedule.parameters)
+    return Wanted(schedule, pipeline, owner)
 
 
 def schedule_of(**fields: Any) -> Schedule:

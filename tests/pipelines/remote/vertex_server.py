@@ -46,6 +46,8 @@ class VertexServer:
     requests: list[tuple[str, str, Json]] = field(default_factory=list[tuple[str, str, Json]])
     faults: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """Status and body of the next answers, in place of the true ones."""
+    broken: str = ""
+    """A regular expression: the requests `METHOD PATH` that are answered 503."""
     tick: int = 0
 
     def now(self) -> str:
@@ -267,6 +269,8 @@ def serving() -> Generator[VertexServer]:
             given = self.rfile.read(length).decode()
             if self.path == "/token":
                 return self.reply(200, {"access_token": server.token, "expires_in": 3600})
+            if server.broken and re.match(server.broken, f"{self.command} {self.path}"):
+                return self.refuse(503, "The service is currently unavailable.")
             if server.faults:
                 return self.reply(*server.faults.pop(0))
             if self.headers.get("Authorization") != f"Bearer {server.token}":
