@@ -24,7 +24,7 @@ from ..errors import (
     UnknownRun,
 )
 from ..ir import Json
-from .failures import PASSING
+from .failures import PASSING, persist
 from .kubeflow_api import API, Api
 from .labels import dump_labels, load_labels
 from .pods import pods_of
@@ -151,8 +151,9 @@ class Kubeflow:
         found = self.get(run)
         if not found.state.ended:
             path = f"{API}/runs/{quote(run, safe='')}:terminate"
+            request = Request("terminate", "POST", path, {})
             with suppress(BadRequest, Conflict, NotFound):  # it has ended meanwhile
-                self.api.send(Request("terminate", "POST", path, {}), "cancelling a run")
+                persist(lambda: self.api.send(request, "cancelling a run"), sleep=self.api.sleep)
             found = self.get(run)
         return found
 

@@ -40,7 +40,7 @@ class Api:
         if "://" not in self.host:
             self.host = f"https://{self.host}"
         self.host = self.host.rstrip("/")
-        self.namespace = self.namespace or _kfp_context().get("namespace", "")
+        self.namespace = self.namespace or _kfp_namespace()
 
     @property
     def shown(self) -> str:
@@ -146,12 +146,12 @@ class Api:
         )
 
 
-def _kfp_context() -> dict[str, str]:
+def _kfp_namespace() -> str:
+    """The namespace that kfp has been told to use, if it has."""
     try:
-        context: dict[str, str] = json.loads(_CONTEXT.expanduser().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return context
+        return str(json.loads(_CONTEXT.expanduser().read_text(encoding="utf-8"))["namespace"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _connect(host: str, namespace: str) -> Any:
@@ -231,9 +231,9 @@ def _unanswered(error: Exception, where: str, doing: str) -> Unreachable | NotTr
     words = str(reason).rpartition(": ")[2]
     if isinstance(reason, SSLError):
         return NotTrusted(
-            given=f"{where}, while {doing}: its certificate is not trusted: {words}",
-            allowed="a certificate of an authority that this machine knows",
-            todo="name the authority's file in SSL_CERT_FILE, or correct --host",
+            given=f"{where}, while {doing}, cannot be trusted: {words}",
+            allowed="TLS with a certificate of an authority that this machine knows",
+            todo="name the authority's file in SSL_CERT_FILE; without TLS: --host http://...",
         )
     return Unreachable(
         given=f"{where} cannot be reached, while {doing}: {words}",

@@ -180,10 +180,16 @@ def test_a_certificate_must_be_trusted(
 ) -> None:
     """An unknown one is an error, and is not tried again; SSL_CERT_FILE makes it known."""
     server, certificate = secure
-    with pytest.raises(NotTrusted, match="certificate is not trusted"):
+    with pytest.raises(NotTrusted, match="cannot be trusted"):
         _listed(Kubeflow(server.url, sleep=lambda seconds: pytest.fail("tried again")))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert _listed(Kubeflow(server.url)) == []
+
+
+def test_a_server_without_tls_is_told_as_such(server: KfpServer) -> None:
+    """An address without a scheme means TLS, as for kfp; the message says how to do without."""
+    with pytest.raises(NotTrusted, match="--host http://"):
+        _listed(Kubeflow(server.url.removeprefix("http://")))
 
 
 def test_a_token_of_the_environment_lets_in(
