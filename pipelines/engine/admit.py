@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from typing import Final
@@ -14,7 +14,7 @@ from ...components.catalogue import COMPONENTS, ENTRYPOINT
 from ..errors import CannotRunHere
 from .limits import limit_of
 from .plan import Container, Plan, Task
-from .platform import grant, unmet
+from .platform import grant, refuse_claims, unmet
 
 _LIGHTWEIGHT: Final = (
     'program_path=$(mktemp -d) printf "%s" "$0" > "$program_path/ephemeral_component.py" '
@@ -74,20 +74,25 @@ def admit_containers(plan: Plan, identify: Callable[[str, str], str]) -> dict[st
 
     Args:
         plan: What to run.
-        identify: Gives the digest of an image, which the task of that path wants.
+        identify: Gives the digest of an image, which the task of that path wants; asked once.
 
     Raises:
         CannotRunHere: for the first task that cannot be run so, and why.
     """
-    return {
-        task.path: _contained(task, task.work, identify)
-        for task in plan.walk()
-        if isinstance(task.work, Container)
-    }
+    ids: dict[str, str] = {}
+    programs: dict[str, Program] = {}
+    for task in plan.walk():
+        if isinstance(task.work, Container):
+            program = _contained(task, task.work)
+            if program.image not in ids:
+                ids[program.image] = identify(program.image, task.path)
+            programs[task.path] = replace(program, image_id=ids[program.image])
+    return programs
 
 
-def _contained(task: Task, container: Container, identify: Callable[[str, str], str]) -> Program:
+def _contained(task: Task, container: Container) -> Program:
     spec, image = container.spec, container.spec.get("image", "")
+    refuse_claims(task.path, image)
     command, arguments = tuple(spec.get("command", ())), tuple(spec.get("args", ()))
     if not command:
         raise CannotRunHere(
@@ -98,23 +103,22 @@ def _contained(task: Task, container: Container, identify: Callable[[str, str], 
     own = command[:-1] == ENTRYPOINT and command[-1] in COMPONENTS
     resources, granted = spec.get("resources", {}), grant(task.path, container.settings)
     return Program(
-        ENTRYPOINT[-1] if own else "",
-        (*(command[-1:] if own else command), *arguments),
-        None,
-        tuple((env["name"], env.get("value", "")) for env in spec.get("env", ())),
-        granted.timeout,
-        limit_of(resources),
-        (*granted.notes, *unmet(resources, contained=True)),
-        image,
-        identify(image, task.path),
-        str(resources.get("resourceCpuLimit") or resources.get("cpuLimit") or ""),
-        granted.borrowed,
-        granted.places,
+        module=ENTRYPOINT[-1] if own else "",
+        arguments=(*(command[-1:] if own else command), *arguments),
+        environment=tuple((env["name"], env.get("value", "")) for env in spec.get("env", ())),
+        timeout=granted.timeout,
+        memory=limit_of(resources),
+        notes=(*granted.notes, *unmet(resources, contained=True)),
+        image=image,
+        cpu=str(resources.get("resourceCpuLimit") or resources.get("cpuLimit") or ""),
+        borrowed=granted.borrowed,
+        places=granted.places,
     )
 
 
 def _program(task: Task, container: Container) -> Program:
     spec = container.spec
+    refuse_claims(task.path, spec.get("image", ""))
     command, arguments = tuple(spec.get("command", ())), tuple(spec.get("args", ()))
     granted = grant(task.path, container.settings)
     notes = (*granted.notes, *unmet(spec.get("resources", {}), contained=False))

@@ -100,6 +100,20 @@ def grant(
     return Granted(timeout, tuple(borrowed), tuple(places), tuple(notes))
 
 
+def refuse_claims(path: str, image: str) -> None:
+    """Refuse a task that makes or removes a volume claim: the driver does it, in no container.
+
+    Raises:
+        CannotRunHere: it is one.
+    """
+    if image.startswith("argostub/"):
+        raise CannotRunHere(
+            given=f"task {path} makes or removes a volume claim of its cluster",
+            allowed="volumes that are there: mount_pvc of a path that this machine has",
+            todo="name an existing claim in the pipeline, or submit it to a cluster",
+        )
+
+
 def unmet(resources: Json, *, contained: bool) -> Iterator[str]:
     """Say which of a container's resources are not what they would be on a cluster.
 

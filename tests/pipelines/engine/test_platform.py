@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from lockstep.pipelines import ir
+from lockstep.pipelines.engine.admit import admit
+from lockstep.pipelines.engine.plan import plan
 from lockstep.pipelines.engine.platform import Granted, grant
 from lockstep.pipelines.errors import CannotRunHere
 from lockstep.pipelines.lint.pods import SETTINGS
@@ -83,6 +85,12 @@ def test_what_is_not_here_is_refused_with_a_way_to_put_it_here(
         grant("train", setting, {}, lambda _: False)
     assert caught.value.given == f"task train needs {what}, which only its cluster has"
     assert caught.value.todo.startswith(todo)
+
+
+def test_a_volume_claim_cannot_be_made_here() -> None:
+    """The refusal says so, instead of naming an image that nobody has."""
+    with pytest.raises(CannotRunHere, match="task createpvc makes or removes a volume claim"):
+        admit(plan(ir.load(GOLDEN)))
 
 
 def test_what_may_be_missing_is_missed() -> None:
