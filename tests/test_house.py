@@ -37,6 +37,13 @@ def library_files() -> list[Path]:
     return sorted(f for f in files if f.parent not in EXAMPLES)
 
 
+MAPPERS = (
+    *("containers", "custom", "declare", "graph", "mapping", "nodes", "placeholders"),
+    "resolvers",
+)
+"""Of `pipelines/tfx`, what is loaded only when there is a TFX pipeline to be mapped."""
+
+
 def light_modules() -> list[str]:
     """Every module that must load without TensorFlow: all but the executors."""
     return [
@@ -49,7 +56,8 @@ def light_modules() -> list[str]:
 def declarations() -> set[str]:
     """The light modules that declare components, and so may import kfp."""
     modules = {component.module for component in COMPONENTS.values()} | {"container"}
-    return {f"lockstep.components.{module}" for module in modules}
+    declared = {f"lockstep.components.{module}" for module in modules}
+    return declared | {f"lockstep.pipelines.tfx.{module}" for module in MAPPERS}
 
 
 def tracked_files() -> list[Path]:

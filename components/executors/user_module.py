@@ -1,7 +1,6 @@
 """The user's TFX module: found, imported and checked before a long step starts."""
 
 import os
-import shutil
 import sys
 import tempfile
 import traceback
@@ -54,8 +53,8 @@ def _fetched(url: str) -> str:
     """Copy a module from a bucket, as TFX does, to where it can be imported."""
     path = os.path.join(tempfile.mkdtemp(prefix="lockstep-module-"), url.rpartition("/")[2])
     try:
-        with fsspec.open(url, "rb") as remote, open(path, "wb") as local:
-            shutil.copyfileobj(remote, local)
+        files, place = fsspec.core.url_to_fs(url)
+        files.get_file(place, path)
     except (OSError, ImportError, ValueError) as error:
         raise BadModule(
             given=f"module_file {url!r} cannot be read: {error}",

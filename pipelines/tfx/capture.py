@@ -18,6 +18,7 @@ _RUNNERS: Final = (
     "tfx.orchestration.airflow.airflow_dag_runner",
     "tfx.v1",
 )
+_HOOK: Final = "__init_subclass__"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def capturing() -> Generator[list[Captured]]:
     roots = (tfx_runner.TfxRunner, portable.TfxRunner)  # TFX has two
     replaced = {cls: cls.__dict__["run"] for root in roots for cls in _descendants(root)}
     for root in roots:
-        root.__init_subclass__ = classmethod(_replace)
+        setattr(root, _HOOK, classmethod(_replace))
     for cls in replaced:
         _replace(cls)
     try:
@@ -76,7 +77,7 @@ def capturing() -> Generator[list[Captured]]:
     finally:
         _FOUND.reset(token)
         for root in roots:
-            del root.__init_subclass__
+            delattr(root, _HOOK)
         for cls, run in replaced.items():
             cls.run = run
         _forget(flags)

@@ -11,7 +11,7 @@ from .plan import refuse
 _KIND: Final = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
-def artifact_class(tfx_type: Any) -> type[dsl.Artifact]:
+def artifact_class(tfx_type: Any) -> Any:
     """Give kfp's class for a TFX artifact type."""
     from tfx.types import standard_artifacts
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from typing import Any
 
 from kfp import dsl, kubernetes
@@ -14,6 +14,7 @@ from .plan import Output, Parameter, Plan, RunId, Task
 
 def pipeline_of(plan: Plan, name: str) -> Any:
     """Make the kfp pipeline."""
+    _check_conditions(plan)
     parameters = list(plan.parameters.values())
     ordered = sorted(parameters, key=lambda p: p.default is not inspect.Parameter.empty)
 
@@ -55,16 +56,22 @@ def _ordered(plan: Plan, groups: Mapping[Any, list[Task]]) -> list[Any]:
     for key, tasks in groups.items():
         needs = {name for task in tasks for name in _needs(plan, task)}
         before[key] = {holder[name] for name in needs if name in holder} - {key}
-    try:
-        return list(TopologicalSorter(before).static_order())
-    except CycleError as error:
-        names = [key if isinstance(key, str) else groups[key][0].title for key in error.args[1]]
-        raise NoCounterpart(
-            given="nodes under a condition and outside of it wait for one another: "
-            + ", ".join(map(str, names)),
-            allowed="conditions on Kubeflow Pipelines: nothing outside waits for what is inside",
-            todo="put the nodes that follow under the same Cond",
-        ) from error
+    return list(TopologicalSorter(before).static_order())
+
+
+def _check_conditions(plan: Plan) -> None:
+    """Refuse what waits for a task that a condition may skip."""
+    known = {task.name: task for task in plan.tasks}
+    for task in plan.tasks:
+        for before in (known[name] for name in _needs(plan, task)):
+            if before.contexts != task.contexts[: len(before.contexts)]:
+                raise NoCounterpart(
+                    given=f"node {task.title} waits for {before.title}, which is under a condition "
+                    "that it is not under itself",
+                    allowed="conditions on Kubeflow Pipelines: nothing outside waits for what is "
+                    "inside",
+                    todo="put the nodes that follow under the same Cond",
+                )
 
 
 def _needs(plan: Plan, task: Task) -> list[str]:

@@ -42,6 +42,7 @@ class Mapping:
         from tfx.dsl.components.common.resolver import Resolver
         from tfx.orchestration.pipeline import Pipeline
 
+        self.contexts(node)
         if isinstance(node, Pipeline):
             raise refuse(
                 node,
@@ -58,7 +59,7 @@ class Mapping:
 
     def put(
         self, node: Any, name: str, component: Any, arguments: dict[str, Any], title: str = ""
-    ) -> Output:
+    ) -> None:
         """Append a task of a node, and take it for the node's last."""
         wired = {output.task for output in outputs_in(arguments)}
         waits = {self.plan.last[n.id] for n in node.upstream_nodes if n.id in self.plan.last}
@@ -69,12 +70,11 @@ class Mapping:
         task = Task(name, component, arguments, title or node.id, after, contexts, settings)
         self.plan.tasks.append(task)
         self.plan.last[node.id] = name
-        return Output(name, "")
 
-    def gives(self, node: Any, task: str, **renamed: str) -> None:
+    def gives(self, node: Any, task: str) -> None:
         """Say that a node's outputs are those of a task."""
         for key in node.outputs:
-            self.plan.outputs[node.id, key] = Output(task, renamed.get(key, key))
+            self.plan.outputs[node.id, key] = Output(task, key)
 
     def inputs(self, node: Any) -> dict[str, Output]:
         """Find where a node's input artifacts come from; what is not there is left out."""
@@ -91,12 +91,10 @@ class Mapping:
 
     def channel(self, node: Any, channel: Any) -> Output | None:
         """Find the output that a channel stands for."""
-        key = (
-            getattr(channel, "producer_component_id", None),
-            getattr(channel, "output_key", None),
-        )
+        producer = getattr(channel, "producer_component_id", None)
+        key = (str(producer), str(getattr(channel, "output_key", None)))
         if key in self.plan.outputs:
-            return self.plan.outputs[key]  # type: ignore[index]  # it is in there
+            return self.plan.outputs[key]
         _refuse_channel(node, channel)
 
     def converted(self, node: Any, name: str, value: Any, kind: type) -> Parameter | Output:
@@ -223,9 +221,9 @@ class Mapping:
             looked_at = ("input_base", "input_config", "range_config")
             look = {key: arguments[key] for key in looked_at if key in arguments}
             title = f"{node.id}: span"
-            found = self.put(node, f"{name}_span", components.span_resolver, look, title)
+            self.put(node, f"{name}_span", components.span_resolver, look, title)
             keys = ("span", "version", "fingerprint")
-            arguments |= {key: Output(found.task, key) for key in keys}
+            arguments |= {key: Output(f"{name}_span", key) for key in keys}
         self.put(node, name, component, arguments)
         self.gives(node, name)
 

@@ -76,12 +76,16 @@ class LockstepDagRunner:
 
     def _run_here(self, compiled: "CompiledPipeline", root: Path) -> None:
         from ..engine.engine import run
+        from ..engine.result import State
 
         values = {**compiled.here, **self._config.parameters}
         result = run(compiled, values, project=root, root=self._config.root)
-        if not result.succeeded:
-            raise RunError(
-                given=f"the run {result.run} has failed",
-                allowed="every step ends well",
-                todo=f"see its log: lockstep lineage, or {self._config.root / 'runs'}",
-            )
+        if result.state is State.SUCCEEDED:
+            return
+        failed = [task for task in result.tasks if task.state is State.FAILED]
+        raise RunError(
+            given=f"the run {result.run} has not succeeded: "
+            + "; ".join(f"{task.path}: {task.message}" for task in failed),
+            allowed="a run in which every step ends well",
+            todo=f"see the steps' logs in {result.directory}",
+        )

@@ -53,7 +53,8 @@ def test_parameters_arrive_with_whole_numbers_whole(parameters: dict[str, Any]) 
     [
         ("{{$.inputs.parameters['store']}}/taxi", "models/taxi"),
         ({"a": ["{{$.inputs.parameters['pipelinechannel--steps']}} steps"]}, {"a": ["10 steps"]}),
-        ("{{$.inputs.parameters['flag']}}", "true"),
+        ("{{$.inputs.parameters['flag']}}", True),
+        ("is {{$.inputs.parameters['flag']}}", "is true"),
         ("{{$.inputs.parameters['unheard_of']}}", "{{$.inputs.parameters['unheard_of']}}"),
     ],
 )

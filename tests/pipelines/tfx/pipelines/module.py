@@ -1,0 +1,1 @@
+"""A module file; it is only named, never called."""

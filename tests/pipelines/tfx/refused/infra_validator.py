@@ -1,0 +1,14 @@
+"""A component that this version of lockstep has no counterpart of."""
+
+from tfx import v1 as tfx
+
+imported = tfx.dsl.Importer(
+    source_uri="gs://bucket/model", artifact_type=tfx.types.standard_artifacts.Model
+)
+validator = tfx.components.InfraValidator(
+    model=imported.outputs["result"],
+    serving_spec=tfx.proto.ServingSpec(
+        tensorflow_serving=tfx.proto.TensorFlowServing(tags=["latest"])
+    ),
+)
+pipeline = tfx.dsl.Pipeline("infra", "gs://b/r", components=[imported, validator])
