@@ -11,7 +11,6 @@ from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +155,7 @@ def _execute(
 
 
 def _programs(planned: Plan, docker: Docker | None) -> dict[str, Program]:
-    return admit_containers(planned, cache(identify)) if docker else admit(planned)
+    return admit_containers(planned, identify) if docker else admit(planned)
 
 
 def _warm_up(planned: Plan, attempts: Attempts) -> None:

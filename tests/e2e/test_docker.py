@@ -126,18 +126,30 @@ def shell(tmp_path: Path) -> Shell:
     """Run a line of shell in the image, with 1 GB of memory; sleepers have three seconds."""
 
     def give(script: str) -> RunResult:
-        compiled, docker = one_line(script.startswith("sleep")), Docker(network="none")
-        return run(compiled, {"script": script}, root=tmp_path / "root", docker=docker)
+        pipeline, docker = one_line(script.startswith("sleep")), Docker(network="none")
+        return run(pipeline, {"script": script}, root=tmp_path / "root", docker=docker)
 
     return give
 
 
+def test_a_lightweight_component_runs_in_its_image(tmp_path: Path) -> None:
+    """By the very command that kfp has compiled, with the value that it returns."""
+    result = run(compiled("lightweight"), root=tmp_path / "root", docker=Docker(network="none"))
+    assert (result.state, result.outputs.parameters) == (State.SUCCEEDED, {"Output": 4})
+
+
 def one_line(with_timeout: bool = False) -> ir.CompiledPipeline:
-    """Compile the pipeline of one line for the image under test."""
-    compiled = compile_pipeline(f"{CONTAINED}:one_line", project_root=CONTAINED.parent)
-    (executor,) = compiled.spec["deploymentSpec"]["executors"].values()
+    """The pipeline of one line, whose task has three seconds, or as many as it likes."""
+    pipeline = compiled("one_line")
+    return pipeline if with_timeout else ir.CompiledPipeline(pipeline.spec, {})
+
+
+def compiled(name: str) -> ir.CompiledPipeline:
+    """Compile a pipeline of `contained.py` for the image under test."""
+    pipeline = compile_pipeline(f"{CONTAINED}:{name}", project_root=CONTAINED.parent)
+    (executor,) = pipeline.spec["deploymentSpec"]["executors"].values()
     executor["container"]["image"] = IMAGE
-    return compiled if with_timeout else ir.CompiledPipeline(compiled.spec, {})
+    return pipeline
 
 
 @pytest.mark.parametrize(

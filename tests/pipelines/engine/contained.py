@@ -21,6 +21,18 @@ def shell(script: str):
     return dsl.ContainerSpec(image="tools:1", command=["sh", "-c"], args=[script])
 
 
+@dsl.component(base_image="tools:1", install_kfp_package=False)
+def count(text: str) -> int:
+    """Count letters."""
+    return len(text)
+
+
+@dsl.pipeline(name="lightweight")
+def lightweight(text: str = "four") -> int:
+    """A Python function, which kfp turns into a container."""
+    return count(text=text).output
+
+
 @dsl.pipeline(name="two-images")
 def two_images(data: str, text: str = "quiet"):
     """A step of lockstep's own, then one of another image."""

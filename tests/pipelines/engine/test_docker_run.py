@@ -113,6 +113,7 @@ def test_every_task_runs_in_its_own_image(docker: Engine, start: Start, tmp_path
     assert second[second.index("--cpus") + 1] == "0.5"
     assert second[second.index("--memory") + 1] == "1000000000"
     assert docker.containers() == []
+    assert len(docker.calls("image")) == 2
 
 
 def test_the_cache_knows_the_image(docker: Engine, start: Start, tmp_path: Path) -> None:
