@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from .domain import Domain, allows
+from .domain import Domain, allows, closed, same
 from .dtypes import INTEGERS, holds
 from .finding import Finding
 from .model import SENSITIVITIES, Contract, Deprecation, Input, Output, Tensor
@@ -131,26 +131,27 @@ def _shape(kind: str, old: tuple[int, ...], new: tuple[int, ...], where: str) ->
 
 
 def _input_domain(old: Input, new: Input, where: str) -> Iterator[Finding]:
-    whole = old.dtype in INTEGERS
-    before, after = old.domain, new.domain
-    if before == after:
+    before, after, whole = old.domain, new.domain, old.dtype in INTEGERS
+    if same(before, after, whole=whole and new.dtype in INTEGERS):
         return
-    change, kind = f"{_told(before)} -> {_told(after)}", _domain_kind(before, after)
+    kind = _domain_kind(before, after)
+    known = before and closed(before)
     if not allows(after, before, whole=whole):
-        yield Finding(f"input-{kind}-narrowed", where, change)
-    elif after and after.open and not allows(_closed(after), _closed(before), whole=whole):
-        yield Finding("input-values-unknown", where, change)
+        rule = f"input-{kind}-narrowed"
+    elif after and after.open and not allows(closed(after), known, whole=whole):
+        rule = "input-values-unknown"
     else:
-        yield Finding(f"input-{kind}-widened", where, change)
+        rule = f"input-{kind}-widened"
+    yield Finding(rule, where, f"{_told(before)} -> {_told(after)}")
 
 
 def _output_domain(old: Output, new: Output, where: str) -> Iterator[Finding]:
-    if old.domain == new.domain:
+    before, after, whole = old.domain, new.domain, new.dtype in INTEGERS
+    if same(before, after, whole=whole and old.dtype in INTEGERS):
         return
-    kind = _domain_kind(old.domain, new.domain)
-    how = "narrowed" if allows(old.domain, new.domain, whole=new.dtype in INTEGERS) else "widened"
-    change = f"{_told(old.domain)} -> {_told(new.domain)}"
-    yield Finding(f"output-{kind}-{how}", where, change)
+    how = "narrowed" if allows(before, after, whole=whole) else "widened"
+    rule = f"output-{_domain_kind(before, after)}-{how}"
+    yield Finding(rule, where, f"{_told(before)} -> {_told(after)}")
 
 
 def _words(old: Tensor, new: Tensor, where: str) -> Iterator[Finding]:
@@ -185,10 +186,6 @@ def _sensitivity(old: str | None, new: str | None) -> str:
 def _domain_kind(old: Domain | None, new: Domain | None) -> str:
     listed = all(domain is None or domain.values is not None for domain in (old, new))
     return "vocabulary" if listed else "domain"
-
-
-def _closed(domain: Domain | None) -> Domain | None:
-    return domain and domain.model_copy(update={"open": False})
 
 
 def _told(domain: Domain | None) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from .part import Number, Part, Scalar, problem
 
-__all__ = ["Domain", "allows", "misfit"]
+__all__ = ["Domain", "allows", "closed", "misfit", "same"]
 
 _MOST_COUNTED: Final = 10_000
 """A range of more whole numbers than this is not compared with a vocabulary one by one."""
@@ -88,6 +88,23 @@ def allows(domain: Domain | None, other: Domain | None, *, whole: bool = False) 
     if other.pattern is not None:
         return False
     return _floor(domain) <= _floor(other) and _ceiling(other) <= _ceiling(domain)
+
+
+def same(one: Domain | None, other: Domain | None, *, whole: bool = False) -> bool:
+    """Whether two domains have the same values, and count the same of them as known."""
+    if one is None or other is None:
+        return one is other
+    some, others = closed(one), closed(other)
+    return (
+        one.open == other.open
+        and allows(some, others, whole=whole)
+        and allows(others, some, whole=whole)
+    )
+
+
+def closed(domain: Domain) -> Domain:
+    """The domain of the known values only."""
+    return domain.model_copy(update={"open": False})
 
 
 def misfit(value: Scalar, domain: Domain) -> str | None:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -99,7 +100,7 @@ def parse(data: bytes, name: str, model: type[Model]) -> Document[Model]:
     try:
         return Document(model.model_validate_json(json.dumps(tree)), name, lines)
     except ValidationError as error:
-        raise _mistakes(error, name, lines, model.model_json_schema()) from None
+        raise _mistakes(error, name, lines, model) from None
 
 
 def format_schema() -> dict[str, Any]:
@@ -203,7 +204,7 @@ def _malformed(name: str, line: int, what: str) -> BadContract:
 
 
 def _mistakes(
-    error: ValidationError, name: str, lines: Mapping[Place, int], schema: dict[str, Any]
+    error: ValidationError, name: str, lines: Mapping[Place, int], model: type[BaseModel]
 ) -> BadContract:
     told: dict[Place, tuple[str, str]] = {}
     for one in error.errors(include_url=False):
@@ -212,7 +213,7 @@ def _mistakes(
         path = _spelled(place, lines, missing=one["type"] == "missing")
         if one["type"] == "extra_forbidden":
             field = str(one["loc"][-1])
-            what = f"no field {field!r}", one_of(_fields(schema, one["loc"][:-1]), field)
+            what = f"no field {field!r}", one_of(_fields(model, one["loc"][:-1]), field)
         else:
             what = _given_and_allowed(one["type"], one["msg"], one["input"], context)
         told[path] = what if path not in told else _either(told[path], what)
@@ -251,9 +252,9 @@ def _given_and_allowed(kind: str, said: str, given: Any, context: Any) -> tuple[
     return shown, said.removeprefix("Input should be ")
 
 
-def _fields(schema: dict[str, Any], place: Place) -> list[str]:
+def _fields(model: type[BaseModel], place: Place) -> list[str]:
     """The fields that a part may have, read off the format's own JSON Schema."""
-    at = schema
+    at = schema = _schema(model)
     for step in (*place, None):
         for one in at.get("anyOf", [at]):
             if "$ref" in one:
@@ -262,6 +263,11 @@ def _fields(schema: dict[str, Any], place: Place) -> list[str]:
             inner = at.get("properties") or at.get("patternProperties") or {}
             at = inner.get(step) or next(iter(inner.values()), None) or at["items"]
     return list(at["properties"])
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _spelled(place: Place, lines: Mapping[Place, int], *, missing: bool = False) -> Place:
