@@ -12,6 +12,8 @@ from typing import Any
 import markupsafe._speedups
 import pytest
 
+from lockstep.components.catalogue import DEFAULT_IMAGE
+
 ROOT = Path(__file__).parents[1]
 TRIM = str(ROOT / "scripts/trim_image.py")
 COMPARE = str(ROOT / "scripts/compare_images.py")
@@ -64,6 +66,12 @@ def test_a_trimmed_library_still_loads(tmp_path: Path) -> None:
     program = f"import sys; sys.path[0] = {str(tmp_path)!r}; import _speedups; print(_speedups)"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert str(library) in said.stdout, said.stderr
+
+
+def test_pipelines_name_the_image_that_make_builds() -> None:
+    """`make image` and `lockstep compile` agree without being told."""
+    said = subprocess.run(["make", "-n", "image"], cwd=ROOT, capture_output=True, text=True)
+    assert f"--tag {DEFAULT_IMAGE} ." in said.stdout, said.stderr
 
 
 def saved(**files: str) -> bytes:

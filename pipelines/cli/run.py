@@ -84,10 +84,11 @@ def run_command(
     from ..engine.parameters import from_text
     from .progress import conclude, progress
 
-    if bool(source) == bool(resume) or (resume and param):
-        message = "either a pipeline with its parameters, or --resume RUN, which has both"
+    contained = runner is Runner.DOCKER
+    if bool(source) == bool(resume) or (resume and (param or contained)):
+        message = "either a pipeline with parameters and runner, or --resume RUN, which has them"
         raise typer.BadParameter(message)
-    if (volume or network) and runner is not Runner.DOCKER:
+    if (volume or network) and not contained:
         message = "--volume and --network are for --runner docker"
         raise typer.BadParameter(message)
     manner: dict[str, Any] = {
@@ -100,7 +101,7 @@ def run_command(
         with progress() as listen:
             result = resume_run(resume, listen=listen, **manner)
         raise typer.Exit(conclude(result))
-    if runner is Runner.DOCKER:
+    if contained:
         from ..engine.docker import Docker
 
         manner["docker"] = Docker(tuple(volume or ()), network)
