@@ -83,7 +83,7 @@ class Kubeflow:
                 "looking for the run", "/runs", "runs", submission.name, experiment_id=experiment_id
             ),
         )
-        started = self._to_run(run)
+        started = self.to_run(run)
         if started.labels.get("digest") != submission.labels.get("digest"):
             raise Conflict(
                 given=f"a run {submission.name!r} of another pipeline is at {started.url}",
@@ -136,7 +136,7 @@ class Kubeflow:
             sort_by="created_at desc",
             page_size=min(limit, 100),
         )
-        return (self._to_run(run) for run, _ in zip(found, range(limit), strict=False))
+        return (self.to_run(run) for run, _ in zip(found, range(limit), strict=False))
 
     def get(self, run: str) -> Run:
         """Give a run with its tasks.
@@ -144,7 +144,7 @@ class Kubeflow:
         Raises:
             UnknownRun: There is none of this id.
         """
-        return self._to_run(self._get(run))
+        return self.to_run(self._get(run))
 
     def cancel(self, run: str) -> Run:
         """Terminate a run that has not ended."""
@@ -283,7 +283,12 @@ class Kubeflow:
         }
         return Request("run", "POST", f"{API}/runs", _given(body))
 
-    def _to_run(self, run: Json) -> Run:
+    def to_run(self, run: Json) -> Run:
+        """Read a run as the API tells it.
+
+        Raises:
+            MalformedAnswer: It is none.
+        """
         try:
             return self._read(run)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -123,7 +122,7 @@ class Api:
             client = self._client or _connect(self.host, self.namespace)
             text = _exchange(client, method, path, body)
         except ApiException as error:
-            raise failure(error.status, _message(error.body), self.shown, doing) from error
+            raise failure(error.status or 0, _message(error.body), self.shown, doing) from error
         except (HTTPError, OSError) as error:
             raise _unanswered(error, self.shown, doing) from error
         except UnicodeDecodeError as error:
@@ -159,12 +158,19 @@ def _connect(host: str, namespace: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         import kfp.client
+        import kfp_server_api
         from google.auth.exceptions import GoogleAuthError
 
         class Client(kfp.client.Client):  # type: ignore[misc]  # kfp has no types
-            def get_kfp_healthz(self, sleep_duration: int = 5) -> SimpleNamespace:
+            def get_kfp_healthz(
+                self, sleep_duration: int = 5
+            ) -> kfp_server_api.V2beta1GetHealthzResponse:
                 """Keep the constructor from asking the server: the namespace is settled."""
-                return SimpleNamespace(multi_user=False)
+                return kfp_server_api.V2beta1GetHealthzResponse(multi_user=False)
+
+            def connection(self) -> Any:
+                """What all of its services send their requests through."""
+                return self._run_api.api_client
 
         mounted = Path(
             os.environ.get(kfp.client.KF_PIPELINES_SA_TOKEN_ENV)
@@ -182,18 +188,18 @@ def _connect(host: str, namespace: str) -> Any:
             )
         except GoogleAuthError as error:
             raise NotAuthenticated(
-                given=f"google-auth gives no token for {host}: {error}",
+                given=f"google-auth gives no token: {error}",
                 allowed="application default credentials that the server knows",
                 todo="gcloud auth application-default login, or KFP_EXISTING_TOKEN",
             ) from error
-    return client._run_api.api_client
+    return client.connection()
 
 
 def _exchange(client: Any, method: str, path: str, body: Json | str | None) -> str:
     """Send what is given and nothing else; a text is uploaded as a pipeline's file."""
     form = [("uploadfile", ("pipeline.yaml", body, "application/x-yaml"))]
     uploads = isinstance(body, str)
-    client.last_response = None
+    before = getattr(client, "last_response", None)
     try:
         client.call_api(
             path,
@@ -208,7 +214,7 @@ def _exchange(client: Any, method: str, path: str, body: Json | str | None) -> s
             _request_timeout=_TIMEOUT,
         )
     except UnicodeDecodeError:
-        if client.last_response is None:
+        if getattr(client, "last_response", None) is before:
             raise
     data: bytes | str = client.last_response.data
     return data.decode(errors="replace") if isinstance(data, bytes) else data

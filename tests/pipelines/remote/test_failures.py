@@ -117,7 +117,7 @@ def test_no_run_is_so_odd_that_it_ends_in_a_traceback(run: dict[str, Any]) -> No
     """It is read, or it is told that it is not of the API."""
     kubeflow = Kubeflow("http://127.0.0.1:1")
     with suppress(MalformedAnswer):
-        assert isinstance(kubeflow._to_run(run).id, str)
+        assert isinstance(kubeflow.to_run(run).id, str)
 
 
 @pytest.mark.parametrize("path", ["/pipelines$", "/upload_version", "/experiments$", "/runs$"])

@@ -234,6 +234,16 @@ def test_logs_are_those_of_the_tasks_pods(
     assert 'ingest/span-resolver: {"span": 3}' in lines
 
 
+def test_a_log_may_hold_any_bytes(
+    server: KfpServer, kubeflow: Kubeflow, submission: Submission
+) -> None:
+    """What is no UTF-8 does not hide the rest; what looks like JSON stays as it is."""
+    server.state.logs = {"trainer": 'step \udcff 1\n{"loss": 1.0}\n', "pusher": "3"}
+    run = _ended(kubeflow, kubeflow.submit(submission))
+    assert list(kubeflow.logs(run.id, "trainer")) == ["step \ufffd 1", '{"loss": 1.0}']
+    assert list(kubeflow.logs(run.id, "pusher")) == ["3"]
+
+
 def test_a_log_that_cannot_be_had_says_how_kubectl_gets_it(
     server: KfpServer, kubeflow: Kubeflow, submission: Submission
 ) -> None:
