@@ -16,7 +16,8 @@ FROM ${BASE_IMAGE} AS dependencies
 ARG UV_VERSION=0.13.9
 ARG SOURCE_DATE_EPOCH=315532800
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} \
-    UV_PROJECT_ENVIRONMENT=/opt/lockstep UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_CACHE_DIR=/var/cache/uv
+    UV_PROJECT_ENVIRONMENT=/opt/lockstep UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy \
+    UV_CACHE_DIR=/var/cache/uv
 WORKDIR /src
 RUN --mount=type=secret,id=ca --mount=type=secret,id=pip,target=/etc/pip.conf \
     if [ -f /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
