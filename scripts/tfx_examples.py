@@ -47,6 +47,10 @@ class Example:
     """Its data is in the wheel, and every package that it needs is installed."""
     adds: str = ""
     """What its own test adds to make a pipeline of it."""
+    edit: tuple[str, str] = ("", "")
+    """What is changed in it for the run, and into what."""
+    note: str = ""
+    """Why."""
 
 
 _E: Final = "examples/"
@@ -68,7 +72,11 @@ pipeline = Pipeline("download-grep-print", "/tmp/root", components=(
 
 EXAMPLES: Final = {
     "template taxi": Example(
-        _TEMPLATES + "taxi/local_runner.py", "template_taxi", whole=True, runs=True
+        _TEMPLATES + "taxi/local_runner.py",
+        "template_taxi",
+        {"template_taxi/data/data.csv": _TAXI + "data/big_tipper_label/data.csv"},
+        whole=True,
+        runs=True,
     ),
     "template taxi, KubeflowV2": Example(
         _TEMPLATES + "taxi/kubeflow_v2_runner.py", "template_taxi_v2", whole=True
@@ -91,7 +99,12 @@ EXAMPLES: Final = {
         _E + "airflow_workshop/taxi/setup/dags/taxi_pipeline.py", "workshop"
     ),
     "penguin local": Example(
-        _PENGUIN + "penguin_pipeline_local.py", "penguin", _PENGUINS | _SCHEMA, runs=True
+        _PENGUIN + "penguin_pipeline_local.py",
+        "penguin",
+        _PENGUINS | _SCHEMA | {"penguin/data/unlabelled/penguins.csv": "unlabelled penguin.csv"},
+        runs=True,
+        edit=("(flags.FLAGS.model_framework == 'keras')", "False"),
+        note="without its tuner: the module makes models of Keras 2, which keras-tuner refuses",
     ),
     "penguin with InfraValidator": Example(
         _PENGUIN + "penguin_pipeline_local_infraval.py",
@@ -145,8 +158,8 @@ def prepare(example: Example, home: Path) -> Path:
     shutil.copytree(source.parent, target, dirs_exist_ok=True)
     for to, origin in example.copies.items():
         (home / to).parent.mkdir(parents=True, exist_ok=True)
-        if origin == "penguin.csv":
-            (home / to).write_text(penguins())
+        if origin.endswith("penguin.csv"):
+            (home / to).write_text(penguins(labelled=origin == "penguin.csv"))
         else:
             shutil.copyfile(tfx_root() / origin, home / to)
     file = target / source.name
@@ -160,7 +173,7 @@ def prepare(example: Example, home: Path) -> Path:
     return file
 
 
-def penguins() -> str:
+def penguins(labelled: bool) -> str:
     """Write the penguins of the wheel's TFRecords as CSV: the wheel has no other form of them."""
     import tensorflow as tf
 
@@ -169,7 +182,8 @@ def penguins() -> str:
     files = sorted((tfx_root() / "components/testdata/penguin/data").glob("*/*.gz"))
     for record in tf.data.TFRecordDataset([str(f) for f in files], "GZIP").as_numpy_iterator():
         features = tf.train.Example.FromString(record).features.feature
-        row = {name: _cell(features[name]) for name in sorted(features)}
+        names = sorted(name for name in features if labelled or name != "species")
+        row = {name: _cell(features[name]) for name in names}
         writer = writer or csv.DictWriter(text, row)
         if not text.getvalue():
             writer.writeheader()
@@ -259,6 +273,7 @@ def run_one(name: str) -> None:
     """Run one on this machine, and keep how it ended."""
     example, home = EXAMPLES[name], _home(name)
     file = prepare(example, home)
+    file.write_text(file.read_text().replace(*example.edit))
     project = file.parent if example.whole else home
     lockstep = str(Path(sys.executable).with_name("lockstep"))
     begun = time.time()
@@ -272,7 +287,11 @@ def run_one(name: str) -> None:
     )
     print(ended.stdout)  # noqa: T201
     pushed = re.search(r"pushed the model to (\S+)", ended.stdout)
-    outcome = "ran and pushed" if pushed else f"ended with exit code {ended.returncode}"
+    outcome = (
+        "ran and pushed" + (f" ({example.note})" if example.note else "")
+        if pushed
+        else f"ended with exit code {ended.returncode}"
+    )
     found = _found()
     found.setdefault(name, {})["run"] = outcome
     FOUND.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")

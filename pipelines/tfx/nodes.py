@@ -214,16 +214,15 @@ class Mapping:
         arguments = arguments_of(node, standard, component, self.places, self.converted)
         for key, output in self.inputs(node).items():
             arguments[standard.renamed.get(key, key)] = output
-        if "beam_pipeline_args" in declared and (beam := beam_arguments(node)):
+        if "beam_pipeline_args" in declared and (beam := beam_arguments(node, standard.component)):
             arguments["beam_pipeline_args"] = self.places.anything(node, "beam", beam)
         name = snake(node.id)
-        if "fingerprint" in declared and "input_base" in arguments:
-            looked_at = ("input_base", "input_config", "range_config")
-            look = {key: arguments[key] for key in looked_at if key in arguments}
-            title = f"{node.id}: span"
-            self.put(node, f"{name}_span", components.span_resolver, look, title)
-            keys = ("span", "version", "fingerprint")
-            arguments |= {key: Output(f"{name}_span", key) for key in keys}
+        if standard.looks:
+            look = getattr(components, standard.looks).component_spec
+            asked = {key: arguments[key] for key in look.inputs if key in arguments}
+            title = f"{node.id}: input"
+            self.put(node, f"{name}_input", getattr(components, standard.looks), asked, title)
+            arguments |= {key: Output(f"{name}_input", key) for key in look.outputs}
         self.put(node, name, component, arguments)
         self.gives(node, name)
 
@@ -261,8 +260,11 @@ def outputs_in(value: Any) -> list[Output]:
     return [o for inner in value for o in outputs_in(inner)] if isinstance(value, list) else []
 
 
-def beam_arguments(node: Any) -> list[str]:
-    """Give a node's arguments for Beam, less those for a runner inside the step."""
+def beam_arguments(node: Any, component: str = "") -> list[str]:
+    """Give a node's arguments for Beam, less those for a runner inside the step.
+
+    BigQuery reads the project that pays from them, whatever the runner.
+    """
     found = getattr(node.executor_spec, "beam_pipeline_args", None) or []
     for argument in found:
         if not isinstance(argument, str):
@@ -273,7 +275,8 @@ def beam_arguments(node: Any) -> list[str]:
                 "write the value out, or read it from the environment in the component",
             )
     elsewhere = [argument for argument in found if not argument.startswith(_IN_STEP)]
-    return elsewhere if any(a.startswith("--runner") for a in elsewhere) else []
+    needed = any(a.startswith("--runner") for a in elsewhere)
+    return elsewhere if needed or component == "big_query_example_gen" else []
 
 
 def settings_of(node: Any, cached: bool) -> Settings:

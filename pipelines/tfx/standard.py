@@ -23,6 +23,8 @@ class Standard:
     """Arguments that say where input data is."""
     modules: tuple[str, ...] = ("module_file",)
     """Arguments that name a file of the project."""
+    looks: str | None = None
+    """The component that looks at the input before it, so that it may be cached."""
     executor: str | None = None
     """The executor class that it stands for, if that is not the TFX component's own."""
 
@@ -32,21 +34,23 @@ _FORMATS: Final = {"output_data_format": 6, "output_file_format": 5}
 
 STANDARD: Final[Mapping[str, Standard]] = {
     _TFX + "example_gen.csv_example_gen.component.CsvExampleGen": Standard(
-        "csv_example_gen", implied=_FORMATS, data=("input_base",)
+        "csv_example_gen", implied=_FORMATS, data=("input_base",), looks="span_resolver"
     ),
     _TFX + "example_gen.import_example_gen.component.ImportExampleGen": Standard(
         "import_example_gen",
         {"output_data_format": "payload_format"},
         {"output_file_format": 5},
         ("input_base",),
+        looks="span_resolver",
     ),
     _TFX + "example_gen.component.FileBasedExampleGen": Standard(
         "parquet_example_gen",
         data=("input_base",),
+        looks="span_resolver",
         executor=_TFX + "example_gen.custom_executors.parquet_executor.Executor",
     ),
     "tfx.extensions.google_cloud_big_query.example_gen.component.BigQueryExampleGen": Standard(
-        "big_query_example_gen", implied=_FORMATS
+        "big_query_example_gen", implied=_FORMATS, looks="big_query_resolver"
     ),
     _TFX + "statistics_gen.component.StatisticsGen": Standard(
         "statistics_gen", {"stats_options_json": "stats_options"}

@@ -176,3 +176,16 @@ def test_a_container_s_command_names_paths(outcomes: Any) -> None:
 def test_the_user_s_file_leaves_nothing_behind(outcomes: Any) -> None:
     """No module of it stays in the process."""
     assert outcomes["custom"]["left"] == []
+
+
+def test_the_look_at_the_input_is_a_step_of_its_own(outcomes: Any) -> None:
+    """So that ingest can be cached: files by their span, tables by when they were modified."""
+    found = tasks(outcomes["standard"])
+    for name, resolver in (("CsvExampleGen", "span"), ("BigQueryExampleGen", "big-query")):
+        look = found[f"{name}: input"].spec
+        assert look["componentRef"]["name"].startswith(f"comp-{resolver}-resolver")
+        fingerprint = found[name].parameters["fingerprint"]["taskOutputParameter"]
+        assert fingerprint["producerTask"] in found[name].spec["dependentTasks"]
+        assert found[name].cached
+        assert not look["cachingOptions"]["enableCache"]
+    assert constant(found["BigQueryExampleGen"], "beam_pipeline_args") == ["--project=payer"]

@@ -31,6 +31,7 @@ parquet = FileBasedExampleGen(
     custom_executor_spec=executor_spec.BeamExecutorSpec(parquet_executor.Executor),
 )
 query = tfx.extensions.google_cloud_big_query.BigQueryExampleGen(query="SELECT 1")
+query.with_beam_pipeline_args(["--project=payer"])
 examples = csv.outputs["examples"]
 statistics = c.StatisticsGen(
     examples=examples,
