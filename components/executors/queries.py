@@ -143,7 +143,7 @@ def fingerprint(step: Step) -> str:
 @contextmanager
 def explained(query: str) -> Generator[None]:
     """Turn what BigQuery answers to a query into errors that say what to do."""
-    from google.api_core.exceptions import BadRequest, GoogleAPICallError, NotFound
+    from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
     from google.auth.exceptions import GoogleAuthError
 
     given = f"{' '.join(query.split())[:300]!r}: "
@@ -161,7 +161,7 @@ def explained(query: str) -> Generator[None]:
             allowed="tables that exist, as `PROJECT.DATASET.TABLE`",
             todo="look for the table, and at the region of its data set",
         ) from error
-    except (GoogleAPICallError, GoogleAuthError) as error:
+    except (GoogleAPIError, GoogleAuthError) as error:
         raise NoAccess(
             given=given + _message(error),
             allowed="the roles BigQuery Job User (on the project that pays) and BigQuery Data "

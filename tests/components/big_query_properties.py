@@ -6,7 +6,7 @@ In a process of its own: the tests themselves never import TensorFlow.
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -168,7 +168,12 @@ def unknown(message: Any) -> Iterator[str]:
             yield from (name for one in held if one is not None for name in unknown(one))
 
 
+PROPERTIES: Final[dict[str, Callable[..., None]]] = {
+    "rows": rows,
+    "spans": spans,
+    "same": same,
+    "messages": messages_of,
+}
+
 if __name__ == "__main__":
-    {"rows": rows, "spans": spans, "same": same, "messages": messages_of}[sys.argv[1]](
-        *sys.argv[2:]
-    )
+    PROPERTIES[sys.argv[1]](*sys.argv[2:])
