@@ -34,7 +34,6 @@ _STATES = {
     "Succeeded": "SUCCEEDED",
     "Failed": "FAILED",
     "Skipped": "SKIPPED",
-    "Omitted": "RUNTIME_STATE_UNSPECIFIED",
 }
 _KINDS = {
     "STRING": (str,),
@@ -158,7 +157,7 @@ class State:
                 "create_time": run["created_at"],
                 "start_time": _stamp(node.started),
                 "end_time": _stamp(node.ended),
-                "state": _STATES[node.phase],
+                **({"state": _STATES[node.phase]} if node.phase in _STATES else {}),
                 "child_tasks": [{"pod_name": child} for child in node.children],
             }
             for node in sorted(workflow.nodes.values(), key=lambda one: workflow.id(one.name))
