@@ -49,7 +49,7 @@ def list_command(
         )
         for run in found
     )
-    _print_table(("run", "name", "state", "started", "took", "why"), rows)
+    print_table(("run", "name", "state", "started", "took", "why"), rows)
 
 
 @app.command("show")
@@ -79,7 +79,7 @@ def show_command(
         typer.echo(found.message)
     typer.echo()
     rows = ((t.name, *_progress(t, t.started), t.message[:200]) for t in found.tasks)
-    _print_table(("task", "state", "started", "took", "message"), rows)
+    print_table(("task", "state", "started", "took", "message"), rows)
 
 
 @app.command("cancel")
@@ -130,7 +130,8 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=text))
 
 
-def _print_table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+def print_table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print rows under their titles; what is not a terminal is wide."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ...components.catalogue import DEFAULT_IMAGE
+from .runs import print_table
 from .service import Bucket, Host, Namespace, Project, Region, Vertex, service
 from .source import compiled_of, pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
+    from ..ir import CompiledPipeline
     from ..remote.schedule import Delete, Scheduled, Scheduler, Step, Switch
     from ..remote.schedule_file import Change
 
@@ -89,12 +91,13 @@ def create(
     dry_run: DryRun = False,
 ) -> None:
     """Create a schedule; if just this one is there already, nothing is done."""
+    from ..engine.parameters import from_text
     from ..remote.schedule import schedule_of, wanted_of
     from ..remote.schedule_file import COMMAND_LINE, creation
-    from ..remote.submission import submission_of
 
     scheduler = _scheduler(host, namespace, vertex, project, region, bucket)
-    compiled = compiled_of(source, image, source_root, (_target(target, vertex),))
+    compiled = _compiled(source, image, source_root, target or _system(vertex))
+    texts = pairs(param or [])
     schedule = schedule_of(
         name=name,
         pipeline=source,
@@ -105,7 +108,7 @@ def create(
         end=end,
         catch_up=catch_up,
         max_concurrency=max_concurrency,
-        parameters=submission_of(compiled, pairs(param or []), name=name).parameters,
+        parameters=from_text(compiled.spec["root"].get("inputDefinitions", {}), texts),
         experiment=experiment,
         service_account=service_account,
         pipeline_root=pipeline_root,
@@ -136,7 +139,8 @@ def list_schedules(
     elif not found:
         typer.echo("no schedules")
     else:
-        _print_table(found)
+        titles = ("name", "state", "when", "pipeline", "owner", "next run", "id")
+        print_table(titles, map(_row, found))
 
 
 @app.command("pause")
@@ -219,15 +223,13 @@ def apply(
 
     given = read_file(file)
     scheduler = _scheduler(host, namespace, vertex, project, region, bucket)
-    targets = (_target(target, vertex),)
-    wanted = [
-        wanted_of(
-            one,
-            compiled_of(str(file.parent / one.pipeline), image, source_root, targets),
-            given.owner,
+    pipelines = {
+        one.pipeline: _compiled(
+            str(file.parent / one.pipeline), image, source_root, target or _system(vertex)
         )
         for one in given.schedules
-    ]
+    }
+    wanted = [wanted_of(one, pipelines[one.pipeline], given.owner) for one in given.schedules]
     planned = changes(scheduler, wanted, list(scheduler.scheduled()), given.owner)
     if dry_run and as_json:
         facts = [
@@ -239,6 +241,8 @@ def apply(
         if not dry_run:
             scheduler.do(change.steps)
         _print_change(change)
+    if dry_run:
+        typer.echo("nothing was changed", err=True)
 
 
 def _scheduler(
@@ -254,8 +258,17 @@ def _scheduler(
     return KubeflowSchedules(where)
 
 
-def _target(target: str, vertex: bool) -> str:
-    return target or ("vertex" if vertex else "kfp")
+def _system(vertex: bool) -> str:
+    return "vertex" if vertex else "kfp"
+
+
+def _compiled(source: str, image: str, source_root: Path, target: str) -> "CompiledPipeline":
+    """Compile a pipeline, or take a compiled file; both must pass the target's lint."""
+    from ..lint import check
+
+    compiled = compiled_of(source, image, source_root, (target,))
+    check(compiled, (target,), portable=False)
+    return compiled
 
 
 def _find(scheduler: "Scheduler", name: str) -> "Scheduled":
@@ -284,24 +297,18 @@ def _print_change(change: "Change") -> None:
         typer.echo(f"    {field}: {_text(old)} -> {_text(new)}")
 
 
-def _print_table(found: "Sequence[Scheduled]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("name", "state", "when", "pipeline", "owner", "next run", "id"):
-        table.add_column(title, overflow="fold")
-    for one in found:
-        schedule = one.schedule
-        zone = f" {schedule.time_zone}" if schedule.time_zone != "UTC" else ""
-        when = f"{schedule.cron}{zone}" if schedule.cron else f"every {schedule.interval} s"
-        state = "enabled" if schedule.enabled else "paused"
-        pipeline, following = schedule.pipeline[: schedule.pipeline.find(":") + 13], one.next
-        number = one.id.rpartition("/")[2]
-        table.add_row(
-            schedule.name, state, when, pipeline, one.owner, _text(following or ""), number
-        )
-    Console(highlight=False, soft_wrap=True).print(table)
+def _row(one: "Scheduled") -> tuple[str, ...]:
+    schedule = one.schedule
+    zone = f" {schedule.time_zone}" if schedule.time_zone != "UTC" else ""
+    return (
+        schedule.name,
+        "enabled" if schedule.enabled else "paused",
+        f"{schedule.cron}{zone}" if schedule.cron else f"every {schedule.interval} s",
+        schedule.pipeline[: schedule.pipeline.find(":") + 13],
+        one.owner,
+        _text(one.next or ""),
+        one.id.rpartition("/")[2],
+    )
 
 
 def _facts(one: "Scheduled") -> dict[str, Any]:

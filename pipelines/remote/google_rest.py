@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -67,8 +68,12 @@ class Rest:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Take the API's address, such as `https://europe-west4-aiplatform.googleapis.com`."""
-        self._client = httpx.Client(base_url=address, auth=auth or GoogleAuth(), timeout=60)
-        self._where, self._sleep = address, sleep
+        self._where, self._auth, self._sleep = address, auth or GoogleAuth(), sleep
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        """Made when first needed: reading the certificates of this machine takes its time."""
+        return httpx.Client(base_url=self._where, auth=self._auth, timeout=60)
 
     def send(
         self, method: str, path: str, body: Json | None = None, *, doing: str, twice: bool

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -48,12 +48,13 @@ class VertexServer:
     """Status and body of the next answers, in place of the true ones."""
     broken: str = ""
     """A regular expression: the requests `METHOD PATH` that are answered 503."""
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     tick: int = 0
 
     def now(self) -> str:
         """Give a time later than all before."""
         self.tick += 1
-        return datetime.fromtimestamp(1_800_000_000 + self.tick, timezone.utc).isoformat()
+        return (self.started + timedelta(milliseconds=self.tick)).isoformat()
 
     def changes(self) -> list[str]:
         """Give what was asked to change, in short: `POST pipelineJobs`, `DELETE schedules/1`."""
@@ -164,7 +165,8 @@ def create_schedule(server: VertexServer, query: dict[str, str], body: Json) -> 
     if given := OUTPUT_ONLY & set(body):
         raise Refused(400, f"output only: {sorted(given)}")
     schedule = check_schedule(parse(Schedule, body))
-    number = str(int(datetime.fromisoformat(server.now()).timestamp()))
+    server.now()
+    number = str(4_000_000_000 + server.tick)
     name = f"{PARENT.removeprefix('/v1/')}/schedules/{number}"
     server.schedules[number] = {
         **schedule, "name": name, "state": "ACTIVE", "createTime": server.now()
