@@ -52,6 +52,7 @@ layers: environment ## Check that imports only go down: pipelines > components >
 golden: environment ## Rewrite the golden files and the generated documents from their sources
 	$(BIN)/python tests/golden/regenerate.py
 	$(BIN)/python scripts/components_page.py
+	$(BIN)/python scripts/contract_pages.py
 	$(BIN)/python scripts/kfp_page.py
 
 .PHONY: wheel

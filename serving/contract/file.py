@@ -157,9 +157,9 @@ def _parse(data: bytes, name: str) -> tuple[Any, dict[Place, int]]:
         line = data.count(b"\n", 0, error.start) + 1
         raise _malformed(name, line, "it is not UTF-8") from error
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        mark, last = getattr(error, "problem_mark", None), len(data.splitlines())
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise _malformed(name, mark.line + 1 if mark else 1, what) from error
+        raise _malformed(name, min(mark.line + 1, last) if mark else 1, what) from error
     except ValueError as error:
         raise _malformed(name, 1, "an integer of thousands of digits") from error
 

@@ -10,11 +10,11 @@ from .finding import Finding
 from .model import Contract, Tensor
 from .protos import message
 
-__all__ = ["Signature", "TensorSpec", "against_model", "read_signatures"]
+__all__ = ["DTYPES", "Signature", "TensorSpec", "against_model", "read_signatures"]
 
 _FILE: Final = "saved_model.pb"
 _SERVE: Final = "serve"
-_DTYPES: Final = {
+DTYPES: Final = {
     1: "float32",
     2: "float64",
     3: "int32",
@@ -154,7 +154,7 @@ def _signature(proto: Any) -> Signature:
 def _spec(info: Any) -> TensorSpec:
     shape = info.tensor_shape
     dims = None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
-    return TensorSpec(_DTYPES.get(info.dtype, f"type {info.dtype}"), dims)
+    return TensorSpec(DTYPES.get(info.dtype, f"type {info.dtype}"), dims)
 
 
 def _bad(directory: str, what: str) -> UnreadableModel:
