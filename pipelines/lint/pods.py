@@ -147,8 +147,8 @@ def _env_name(subject: Subject) -> Findings:
 
 def _retry_factor(subject: Subject) -> Findings:
     for task in subject.tasks:
-        factor = task.spec.get("retryPolicy", {}).get("backoffFactor", 0)
-        if float(factor) != int(factor):
+        factor = float(task.spec.get("retryPolicy", {}).get("backoffFactor", 0))
+        if not factor.is_integer():
             yield task.path, f"its pauses grow by the factor {factor}"
 
 

@@ -80,7 +80,7 @@ def _large_integer(subject: Subject) -> Findings:
     for constant, leaf in subject.scalars():
         exact = constant.kind != "NUMBER_DOUBLE" and isinstance(leaf, int | float)
         if exact and abs(leaf) >= _LIMIT:
-            yield constant.task, f"{constant.name} holds {leaf}, beyond what a double counts to"
+            yield constant.task, f"{constant.name} holds {leaf:.0f}, beyond what a double counts to"
 
 
 def _channel(subject: Subject) -> Findings:

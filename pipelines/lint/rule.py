@@ -1,5 +1,7 @@
 """What a rule of the lint is, and what it looks at."""
 
+import json
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +27,8 @@ class Subject:
     tasks: list[Task]
     job: Json = field(default_factory=dict[str, Any])
     """The PipelineJob that holds the spec; empty if the file holds the bare spec."""
+    raw: Json = field(default_factory=dict[str, Any])
+    """The spec as it stands in the file, with fields that kfp's messages have not."""
 
     def parent(self, task: Task) -> Task | None:
         """The task whose dag holds this one; None: the pipeline itself does."""
@@ -72,40 +76,63 @@ def subject(pipeline: CompiledPipeline | Json) -> Subject:
     Raises:
         DefinitionError: what it holds is no pipeline spec at all.
     """
+    messages = _messages()
     if isinstance(pipeline, CompiledPipeline):
-        compiled, job = pipeline, dict[str, Any]()
+        raw, platform, job = pipeline.spec, pipeline.platform, dict[str, Any]()
     else:
         job = pipeline if "pipelineSpec" in pipeline else dict[str, Any]()
-        spec = {"pipelineInfo": {}, "root": {}, **job.get("pipelineSpec", pipeline)}
-        compiled = CompiledPipeline({"components": {}, "deploymentSpec": {}, **spec})
-    for problem in unreadable(compiled, lenient=True):
+        raw, platform = job.get("pipelineSpec", pipeline), {}
+    try:
+        spec = {"pipelineInfo": {}, "components": {}, **read(raw, messages.PipelineSpec())}
+        spec["deploymentSpec"] = read(
+            raw.get("deploymentSpec", {}), messages.PipelineDeploymentConfig()
+        )
+        spec["root"] = {"dag": {}, **spec.get("root", {})}
+        platform = read(platform, messages.PlatformSpec())
+        job = read(job, messages.PipelineJob())
+        compiled = CompiledPipeline(spec, platform)
+        tasks = walk(compiled)
+        list(constants(compiled, tasks))  # what a loop goes over must be JSON
+    except (ValueError, TypeError, AttributeError) as error:
         raise DefinitionError(
-            given=f"a pipeline that cannot be read: {problem}",
+            given=f"a pipeline that cannot be read: {error}",
             allowed="a PipelineSpec, alone or within a PipelineJob, as YAML or JSON",
             todo="compile the pipeline again from its source",
-        )
-    return Subject(compiled, walk(compiled), job)
+        ) from error
+    return Subject(compiled, tasks, job, raw)
 
 
-def unreadable(compiled: CompiledPipeline, *, lenient: bool) -> Iterator[str]:
-    """Say what protocol buffers cannot read; lenient: fields that they do not know may stand."""
+def read(value: Any, message: Any) -> Json:
+    """Read JSON as a message and write it again: every part has its type, and none is unknown."""
+    from google.protobuf import json_format
+
+    try:
+        json_format.ParseDict(value, message, ignore_unknown_fields=True)
+        found = json_format.MessageToDict(message)
+    except json_format.Error as error:
+        raise ValueError(str(error)) from error
+    ordered: Json = json.loads(json.dumps(found, sort_keys=True))  # a message's maps have no order
+    return ordered
+
+
+def unknown_field(spec: Json) -> str:
+    """Say which field of a spec the message PipelineSpec has not; empty if it has them all."""
+    from google.protobuf import json_format
+
+    try:
+        json_format.ParseDict(spec, _messages().PipelineSpec())
+    except json_format.ParseError as error:
+        found = re.search(r'type "ml_pipelines\.(\w+)" has no field named "(\w+)"', str(error))
+        return f"{found[1]} has no field {found[2]}" if found else str(error)
+    return ""
+
+
+def _messages() -> Any:
+    """Protocol buffers of kfp, whose types are not written out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from google.protobuf import json_format
         from kfp.pipeline_spec import pipeline_spec_pb2
-    messages: Any = pipeline_spec_pb2  # generated: its types are not written out
-
-    def read(value: Any, message: Any, ignore: bool) -> Iterator[str]:
-        try:
-            json_format.ParseDict(value, message, ignore_unknown_fields=ignore)
-        except (json_format.ParseError, AttributeError, TypeError, ValueError) as error:
-            yield str(error)
-
-    spec = compiled.spec
-    yield from read(spec, messages.PipelineSpec(), lenient)
-    yield from read(spec.get("deploymentSpec"), messages.PipelineDeploymentConfig(), True)
-    if compiled.platform:
-        yield from read(compiled.platform, messages.PlatformSpec(), True)
+    return pipeline_spec_pb2
 
 
 def container(task: Task) -> Json:
@@ -127,7 +154,8 @@ def produced(task: Task) -> set[str]:
     inputs: Json = task.spec.get("inputs", {})
     sources = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
     kinds = ("taskOutputParameter", "taskOutputArtifact")
-    return {source[kind]["producerTask"] for source in sources for kind in kinds if kind in source}
+    found = (source[kind] for source in sources for kind in kinds if kind in source)
+    return {str(output.get("producerTask", "")) for output in found}
 
 
 def upstream(task: Task) -> set[str]:

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Final
 
-from .rule import KFP, VERTEX, Findings, Rule, Subject, container, loops, unreadable, upstream
+from .rule import KFP, VERTEX, Findings, Rule, Subject, container, loops, unknown_field, upstream
 
 _NAME: Final = re.compile(r"[a-z0-9][-a-z0-9]{0,127}")
 _STRING: Final = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
@@ -33,9 +33,8 @@ def _pipeline_name(subject: Subject) -> Findings:
 
 
 def _unknown_field(subject: Subject) -> Findings:
-    for problem in unreadable(subject.compiled, lenient=False):
-        field = re.search(r'type "ml_pipelines\.(\w+)" has no field named "(\w+)"', problem)
-        yield "root", f"{field[1]} has no field {field[2]}" if field else problem
+    if problem := unknown_field(subject.raw):
+        yield "root", problem
 
 
 def _dangling(subject: Subject) -> Findings:
@@ -162,7 +161,7 @@ def _after_exit_task(subject: Subject) -> Findings:
 
 
 def _size(subject: Subject) -> Findings:
-    size = len(json.dumps(subject.compiled.spec))
+    size = len(json.dumps(subject.raw))
     if size > _TOO_LARGE:
         yield "root", f"the pipeline spec has {size} bytes"
 

@@ -1,9 +1,13 @@
 """The lint: its targets, what its rules let pass, and how it tells what it has found."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from lockstep.pipelines import ir
 from lockstep.pipelines.errors import DefinitionError, UnknownTarget
@@ -81,7 +85,8 @@ def test_a_large_double_passes() -> None:
 def test_the_platform_document_is_looked_at() -> None:
     """A channel that the compiler forgot in the platform document is found."""
     compiled = ir.load(GOLDEN / "on_kubernetes.yaml")
-    compiled.platform["platforms"]["kubernetes"]["x"] = "{{channel:task=;name=a;type=String;}}"
+    executors = compiled.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    executors["exec-step"]["imagePullPolicy"] = "{{channel:task=;name=a;type=String;}}"
     assert [found.rule for found in lint(compiled, "portable")] == ["unresolved-channel"]
 
 
@@ -129,3 +134,30 @@ def test_what_is_no_pipeline_is_said(given: ir.Json) -> None:
     """A document of another shape is a mistake, not a traceback."""
     with pytest.raises(DefinitionError, match="cannot be read"):
         lint(given, "kfp")
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """List the path of every value within a JSON value."""
+    inner: Any = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value) if isinstance(value, list) else inner:
+        yield (*path, key)
+        yield from places(item, (*path, key))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_no_file_makes_the_lint_stumble(data: st.DataObject) -> None:
+    """Whatever stands anywhere in a pipeline file, there are findings or one clear mistake."""
+    golden = data.draw(st.sampled_from(sorted(GOLDEN.glob("*.yaml"))))
+    compiled = ir.load(golden)
+    document = {"spec": compiled.spec, "platform": compiled.platform}
+    path = data.draw(st.sampled_from([path for path in places(document) if len(path) > 1]))
+    place: Any = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = data.draw(
+        st.sampled_from([None, 1, "x", "{", [], {}, ["a"], {"a": {"b": []}}, True, 1e400])
+    )
+    changed = ir.CompiledPipeline(document["spec"], document["platform"])
+    with contextlib.suppress(DefinitionError):
+        lint(changed, data.draw(st.sampled_from(["portable", "kfp", "vertex"])))
