@@ -122,8 +122,8 @@ def _feature(proto: Any, shared: Mapping[str, Any]) -> Feature:
 
 def _always(proto: Any) -> bool:
     """An example may have a feature and yet no value of it: CSV's empty cell is an empty list."""
-    fixed = proto.HasField("shape") or proto.value_count.min >= 1
-    return fixed and proto.presence.min_fraction == 1
+    fixed: bool = proto.HasField("shape") or proto.value_count.min >= 1
+    return fixed and bool(proto.presence.min_fraction == 1)
 
 
 def _shape(proto: Any) -> tuple[int, ...] | None:

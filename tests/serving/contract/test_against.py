@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tensorflow_metadata.proto.v0 import schema_pb2
 
 from lockstep.serving.contract.domain import Domain
 from lockstep.serving.contract.draft import draft
@@ -25,6 +25,7 @@ from lockstep.serving.contract.saved_model import (
 from lockstep.serving.contract.schema_pbtxt import against_schema, read_schema
 from lockstep.serving.errors import BadContract, BadSchema, UnreadableModel
 
+schema_pb2: Any = import_module("tensorflow_metadata.proto.v0.schema_pb2")  # it has no types
 TFX = Path(str(find_spec("tfx") and find_spec("tfx").origin)).parent  # type: ignore[union-attr] # it is there
 
 SCHEMA = """

@@ -47,7 +47,7 @@ def contract(signature: str = "serving_default", outputs: str = "") -> Contract:
     return loads(text.encode(), "contract").value
 
 
-def accepts(schema: dict[str, Any], value: object) -> bool:
+def accepts(schema: dict[str, Any], value: Any) -> bool:
     """Whether a JSON Schema takes a value."""
     Draft202012Validator.check_schema(schema)
     return not list(Draft202012Validator(schema).iter_errors(value))

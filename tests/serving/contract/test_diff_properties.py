@@ -88,8 +88,12 @@ PARTS: Final[dict[str, st.SearchStrategy[Any]]] = {
 @st.composite
 def contracts(draw: st.DrawFn) -> Contract:
     """Any contract of few names and values."""
-    some_inputs = st.dictionaries(either("x", "y", "z"), tensor(taken=True), min_size=1)
-    some_outputs = st.dictionaries(either("p", "q", "r"), tensor(taken=False), min_size=1)
+    some_inputs: st.SearchStrategy[Any] = st.dictionaries(
+        either("x", "y", "z"), tensor(taken=True), min_size=1
+    )
+    some_outputs: st.SearchStrategy[Any] = st.dictionaries(
+        either("p", "q", "r"), tensor(taken=False), min_size=1
+    )
     parts = {name: draw(strategy) for name, strategy in PARTS.items()}
     return Contract(
         format=FORMAT,
