@@ -13,7 +13,7 @@ from .errors import DefinitionError
 from .ir import CompiledPipeline, Json
 from .lint import DEFAULT_TARGETS, check
 from .tasks import Task, parts, walk
-from .tfx.capture import Captured
+from .tfx.taken import Captured
 
 _CHANNEL: Final = re.compile(r"\{\{channel:task=([^;]*);name=([^;]+);type=.*?;\}\}", re.DOTALL)
 _SAFE: Final = 2**53

@@ -6,6 +6,7 @@ A file of TFX's is taken as it is: its pipeline is found by name, or where it is
 import contextlib
 import difflib
 import importlib
+import importlib.util
 import inspect
 import linecache
 import re
@@ -92,8 +93,15 @@ def _broken(problem: str) -> DefinitionError:
 
 def _load_tfx(path: Path, root: Path, name: str | None) -> Any:
     """Find the pipeline of a file that imports TFX: kfp's, TFX's own, or what a runner is given."""
-    from .tfx.capture import Captured, capturing, quietly_import
+    from .tfx.capture import capturing, quietly_import
+    from .tfx.taken import Captured
 
+    if importlib.util.find_spec("tfx") is None:
+        raise DefinitionError(
+            given=f"{path} imports TFX, which is not installed",
+            allowed="an environment with lockstep's extra `tfx`",
+            todo="pip install 'lockstep[tfx]' (or: uv sync --extra tfx)",
+        )
     with blame(path):
         quietly_import()
     with capturing() as found:

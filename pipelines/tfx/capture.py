@@ -6,42 +6,19 @@ import os
 import sys
 import warnings
 from collections.abc import Generator, Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
+
+from .absent import stand_ins
+from .taken import FOUND, Captured, Taken, take
 
 _RUNNERS: Final = (
     "tfx.orchestration.local.local_dag_runner",
     "tfx.orchestration.beam.beam_dag_runner",
     "tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner",
-    "tfx.orchestration.airflow.airflow_dag_runner",
     "tfx.v1",
 )
 _HOOK: Final = "__init_subclass__"
-
-
-@dataclass(frozen=True)
-class Captured:
-    """What a runner was asked to run."""
-
-    pipeline: Any
-    exit_handler: Any = None
-
-
-class Taken(BaseException):
-    """A runner was called: the rest of the file need not run."""
-
-
-_FOUND: ContextVar[list[Captured] | None] = ContextVar("found", default=None)
-
-
-def take(pipeline: Any, exit_handler: Any = None) -> None:
-    """Hand over to whoever is capturing, if anybody is; then the caller does not come back."""
-    found = _FOUND.get()
-    if found is not None:
-        found.append(Captured(pipeline, exit_handler))
-        raise Taken
 
 
 def quietly_import() -> None:
@@ -63,7 +40,7 @@ def capturing() -> Generator[list[Captured]]:
     from tfx.orchestration.portable import tfx_runner as portable
 
     found: list[Captured] = []
-    token = _FOUND.set(found)
+    token = FOUND.set(found)
     flags = _flags()
     roots = (tfx_runner.TfxRunner, portable.TfxRunner)  # TFX has two
     replaced = {cls: cls.__dict__["run"] for root in roots for cls in _descendants(root)}
@@ -72,10 +49,10 @@ def capturing() -> Generator[list[Captured]]:
     for cls in replaced:
         _replace(cls)
     try:
-        with contextlib.suppress(Taken):
+        with stand_ins(), contextlib.suppress(Taken):
             yield found
     finally:
-        _FOUND.reset(token)
+        FOUND.reset(token)
         for root in roots:
             delattr(root, _HOOK)
         for cls, run in replaced.items():

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NoCounterpart
-from .capture import Captured
 from .custom import exit_task
 from .graph import pipeline_of
 from .nodes import Mapping
 from .parameters import Places
 from .plan import Plan
+from .taken import Captured
 
 
 def to_kfp(found: Captured, source: Path, root: Path) -> tuple[Any, dict[str, str]]:

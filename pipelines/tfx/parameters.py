@@ -65,6 +65,11 @@ class Places:
         """Declare TFX's RuntimeParameter; what is JSON in TFX is a list or dict here."""
         name = snake(parameter.name)
         default = _EMPTY if parameter.default is None else parameter.default
+        if isinstance(default, str) and os.path.isabs(default):
+            portable = self._portable(default)
+            if portable is None:
+                self.plan.here[name] = default
+            default = _EMPTY if portable is None else portable
         if kind in (dict, list) and isinstance(default, str):
             try:
                 default = json.loads(default)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...components.catalogue import DEFAULT_IMAGE
 from ..errors import RunError
-from .capture import Captured, take
+from .taken import Captured, take
 
 if TYPE_CHECKING:
     from ..ir import CompiledPipeline

@@ -51,6 +51,7 @@ def test_importing_the_runner_imports_nothing_heavy() -> None:
         ("containers", "containers"),  # a function without required arguments
         ("custom", "custom"),  # a call of TFX's runner under the guard
         ("parameters", "parameters"),  # a call of lockstep's runner under the guard
+        ("absent_runner", "kubeflow-v1"),  # a call of a runner that TFX has no more
     ],
 )
 def test_the_pipeline_is_found(outcomes: Any, file: str, name: str) -> None:

@@ -153,6 +153,7 @@ def test_runtime_parameters_are_the_pipeline_s(outcomes: Any) -> None:
     assert declared["train_args"]["parameterType"] == "STRUCT"
     assert declared["train_args"]["defaultValue"] == {"num_steps": 5}
     assert declared["data_root"] == {"parameterType": "STRING"}
+    assert outcomes["parameters"]["here"] == {"data_root": "/data/trips"}
 
 
 def test_settings_reach_the_task(outcomes: Any) -> None:

@@ -5,7 +5,9 @@ from tfx.orchestration.data_types import RuntimeParameter
 
 from lockstep.pipelines.tfx import LockstepDagRunner
 
-gen = tfx.components.CsvExampleGen(input_base=RuntimeParameter("data-root", ptype=str))
+gen = tfx.components.CsvExampleGen(
+    input_base=RuntimeParameter("data-root", ptype=str, default="/data/trips")
+)
 trainer = tfx.components.Trainer(
     examples=gen.outputs["examples"],
     module_file="gs://bucket/code/trainer.py",
