@@ -302,7 +302,7 @@ def _row(one: "Scheduled") -> tuple[str, ...]:
     zone = f" {schedule.time_zone}" if schedule.time_zone != "UTC" else ""
     return (
         schedule.name,
-        "enabled" if schedule.enabled else "paused",
+        "completed" if one.completed else "enabled" if schedule.enabled else "paused",
         f"{schedule.cron}{zone}" if schedule.cron else f"every {schedule.interval} s",
         schedule.pipeline[: schedule.pipeline.find(":") + 13],
         one.owner,
@@ -312,7 +312,7 @@ def _row(one: "Scheduled") -> tuple[str, ...]:
 
 
 def _facts(one: "Scheduled") -> dict[str, Any]:
-    facts = {"id": one.id, "owner": one.owner, "next": one.next}
+    facts = {name: getattr(one, name) for name in ("id", "owner", "next", "completed")}
     return facts | {name: getattr(one.schedule, name) for name in type(one.schedule).model_fields}
 
 

@@ -111,6 +111,8 @@ class Scheduled:
     """Whose it is among those that lockstep has made; empty: somebody else has made it."""
     next: datetime | None = None
     """When it starts the next run, if the service says so."""
+    completed: bool = False
+    """It will start no more runs, and cannot be changed any more."""
 
 
 @dataclass(frozen=True)

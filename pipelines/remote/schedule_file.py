@@ -161,7 +161,8 @@ def _change(scheduler: Scheduler, wanted: Wanted, there: Sequence[Scheduled]) ->
     nearest = min(same, key=lambda one: len(differences(one.schedule, told)))
     found = differences(nearest.schedule, told)
     spare = tuple(Delete(one) for one in same if one is not nearest)
-    steps = (*spare, *_update(scheduler, nearest, wanted, {field: new for field, _, new in found}))
+    changed = {field: new for field, _, new in found}
+    steps = (*spare, *(_update(scheduler, nearest, wanted, changed) if changed else ()))
     return Change("update" if steps else "keep", name, steps, found)
 
 
@@ -175,7 +176,8 @@ def _update(
     """
     fields = tuple(field for field in changed if field != "enabled")
     on, catch_up = wanted.schedule.enabled, wanted.schedule.catch_up
-    if all(field in scheduler.patchable and changed[field] is not None for field in fields):
+    held = (field in scheduler.patchable and changed[field] is not None for field in fields)
+    if not old.completed and all(held):
         patch = (Patch(old, wanted, fields),) if fields else ()
         return *patch, *((Switch(old, on, catch_up),) if "enabled" in changed else ())
     switch = (Switch(None, on, catch_up),) if on else ()

@@ -127,8 +127,13 @@ def _scheduled(found: Json) -> Scheduled:
         service_account=job.get("serviceAccount", ""),
         enabled=found.get("state") != "PAUSED",
     )
-    owner, following = labels.get("schedules-of", ""), read_time(found.get("nextRunTime"))
-    return Scheduled(found.get("name", ""), schedule, owner, following)
+    return Scheduled(
+        id=found.get("name", ""),
+        schedule=schedule,
+        owner=labels.get("schedules-of", ""),
+        next=read_time(found.get("nextRunTime")),
+        completed=found.get("state") == "COMPLETED",
+    )
 
 
 def _as_cron(seconds: int) -> str:

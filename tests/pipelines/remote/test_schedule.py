@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from lockstep.pipelines.errors import (
-    BadParameter,
     BadSchedule,
     BrokenService,
     Conflict,
@@ -28,7 +27,7 @@ from lockstep.pipelines.remote.schedule import (
     schedule_of,
     wanted_of,
 )
-from lockstep.pipelines.remote.schedule_file import changes, creation, find, read_file
+from lockstep.pipelines.remote.schedule_file import changes, creation, find
 from lockstep.pipelines.remote.schedule_kubeflow import KubeflowSchedules
 from lockstep.pipelines.remote.schedule_vertex import VertexSchedules
 from lockstep.pipelines.remote.vertex import Vertex
@@ -187,6 +186,19 @@ def test_what_is_set_no_more_is_unset(place: Place) -> None:
     place.apply(wanted(end=datetime(2030, 1, 1, tzinfo=timezone.utc)))
     assert place.apply(wanted()) == ["update nightly"]
     assert place.told()["nightly"].end is None
+
+
+def test_what_is_completed_starts_anew(place: Place) -> None:
+    """A schedule that has ended on Vertex AI cannot be changed: a later end makes another one."""
+    first, later = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2027, 2028))
+    place.apply(wanted(end=first))
+    if isinstance(place.server, VertexServer):
+        next(iter(place.server.schedules.values()))["state"] = "COMPLETED"
+        assert next(place.scheduler.scheduled()).completed
+        assert place.apply(wanted(end=first)) == ["keep nightly"]
+    assert place.apply(wanted(end=later)) == ["update nightly"]
+    assert place.told()["nightly"].end == later
+    assert not next(place.scheduler.scheduled()).completed
 
 
 def test_a_new_one_waits_until_the_old_one_is_gone(place: Place) -> None:
@@ -374,60 +386,3 @@ def test_any_file_after_any_other_leaves_just_what_it_says(place: Place) -> None
             assert all(change.startswith("keep") for change in place.apply(*these))
 
     hold()
-
-
-def test_parameters_are_checked_before_anything_is_sent() -> None:
-    """One that the pipeline does not have, or of a wrong type, is named."""
-    with pytest.raises(BadParameter, match="train_stepz"):
-        wanted(parameters={"model_store": "x", "train_stepz": 1})
-    with pytest.raises(BadParameter, match="train_steps"):
-        wanted(parameters={"model_store": "x", "train_steps": "many"})
-
-
-@pytest.mark.parametrize(
-    ("fields", "problem"),
-    [
-        ({"name": "Nightly"}, "name: String should match"),
-        ({"cron": "0 3 * *"}, "cron: has 4 fields"),
-        ({"cron": None}, "needs either cron or interval"),
-        ({"interval": "1h"}, "needs either cron or interval"),
-        ({"cron": None, "interval": "often"}, "interval: Input should be a valid integer"),
-        ({"cron": None, "interval": "0s"}, "interval: Input should be greater than"),
-        ({"time_zone": "Europe/Zürich"}, "no time zone of the IANA"),
-        ({"cron": None, "interval": "1h", "time_zone": "Asia/Tokyo"}, "knows no time zone"),
-        ({"start": "2027-01-01T00:00:00"}, "start: Input should have timezone"),
-        ({"start": "2027-01-02T00:00Z", "end": "2027-01-01T00:00Z"}, "ends before it starts"),
-        ({"max_concurrency": 11}, "max_concurrency: Input should be less"),
-        ({"retries": 3}, "retries: Extra inputs are not permitted"),
-    ],
-)
-def test_a_schedule_checks_itself(fields: dict[str, Any], problem: str) -> None:
-    """Each mistake is named with its field."""
-    good = {"name": "nightly", "pipeline": "taxi.yaml", "cron": "0 3 * * *"}
-    with pytest.raises(BadSchedule, match=problem):
-        schedule_of(**(good | fields))
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("", "Input should be a valid dictionary"),
-        ("schedules: []", "owner: Field required"),
-        ("owner: command-line\nschedules: []", "command-line is taken"),
-        ("owner: a\nschedules: [{name: a, pipeline: p, interval: 1h}]\nowner: b", "stands twice"),
-        ("owner: a\nschedules:\n" + "- {name: a, pipeline: p, interval: 1h}\n" * 2, "twice: a"),
-        ("owner: a\nschedules:\n- {name: a, pipeline: p}", "schedules.0: needs either"),
-        ("owner: [", "cannot be read"),
-    ],
-)
-def test_a_file_checks_itself(tmp_path: Path, text: str, problem: str) -> None:
-    """What is wrong, and in which schedule, is said before anything is asked or sent."""
-    (tmp_path / "schedules.yaml").write_text(text)
-    with pytest.raises(BadSchedule, match=problem):
-        read_file(tmp_path / "schedules.yaml")
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """No traceback."""
-    with pytest.raises(BadSchedule, match=r"none\.yaml cannot be read"):
-        read_file(tmp_path / "none.yaml")

@@ -201,7 +201,7 @@ def patch_schedule(server: VertexServer, query: dict[str, str], body: Json, numb
     given = parse(Schedule, body)
     if unset := {"startTime", "endTime"} & set(fields) - set(given):
         raise Refused(400, f"cannot be unset: {sorted(unset)}")
-    schedule = held(server, number)
+    schedule = unfinished(server, number)
     for key in fields:
         schedule.pop(key, None)
     schedule.update(check_schedule({**schedule, **given}))
@@ -215,15 +215,22 @@ def held(server: VertexServer, number: str) -> Json:
     return server.schedules[number]
 
 
+def unfinished(server: VertexServer, number: str) -> Json:
+    """Give a schedule that can be changed."""
+    if held(server, number)["state"] == "COMPLETED":
+        raise Refused(400, "The Schedule is completed.")
+    return server.schedules[number]
+
+
 def pause(server: VertexServer, query: dict[str, str], body: Json, number: str) -> Json:
     """Pause a schedule."""
-    held(server, number)["state"] = "PAUSED"
+    unfinished(server, number)["state"] = "PAUSED"
     return {}
 
 
 def resume(server: VertexServer, query: dict[str, str], body: Json, number: str) -> Json:
     """Resume a schedule."""
-    held(server, number).update(state="ACTIVE", catchUp=body.get("catchUp", False))
+    unfinished(server, number).update(state="ACTIVE", catchUp=body.get("catchUp", False))
     return {}
 
 
