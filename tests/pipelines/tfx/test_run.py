@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 HERE: Final = Path(__file__).parent
-LOCKSTEP: Final = Path(sys.executable).with_name("lockstep")
+LOCKSTEP: Final = str(Path(sys.executable).with_name("lockstep"))
 EXAMPLES: Final = HERE.parents[2] / "scripts/tfx_examples.py"
 
 
