@@ -1,9 +1,11 @@
 """What `lockstep contract` promises."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,9 +13,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lockstep.pipelines.cli import contract as cli
-from lockstep.serving.contract.file import load
+from lockstep.serving.contract.file import load, loads, parse
+from lockstep.serving.contract.lint import lint
 from lockstep.serving.contract.report import FORMATS
 from lockstep.serving.contract.rules import LEVELS
+from lockstep.serving.contract.waivers import Waivers
 from lockstep.serving.errors import BadContract, Exit, NothingToCompare
 
 ROOT = Path(__file__).parents[2]
@@ -149,3 +153,12 @@ def test_what_is_published_is_up_to_date(name: str, page: str) -> None:
     """The page of rules and the format's schema are those of the code (`make golden`)."""
     written = runpy.run_path(str(ROOT / "scripts/contract_pages.py"))[page]()
     assert (ROOT / "docs" / name).read_text() == written
+
+
+def test_the_files_in_the_document_are_right() -> None:
+    """The contract and the waivers that docs/contract.md shows are read and hold the lint."""
+    shown = re.findall(r"(?s)```yaml\n(.*?)```", (ROOT / "docs/contract.md").read_text())
+    contract, waivers = (text.encode() for text in shown)
+    found = lint(loads(contract, "shown").value, today=date(2026, 1, 1))
+    assert {finding.level for finding in found} <= {"compatible"}
+    assert parse(waivers, "shown", Waivers).value.waivers[0].rule == "unit-changed"
