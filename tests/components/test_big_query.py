@@ -79,6 +79,7 @@ def big_query(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQuery]:
     root = tmp_path_factory.mktemp("big_query")
     tables, log = root / "tables.json", root / "log.jsonl"
     tables.write_text("{}")
+    log.touch()
     command = [sys.executable, str(HERE / "fake_big_query.py"), str(tables), str(log)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
