@@ -28,7 +28,10 @@ class Domain(Part):
     ] = False
     pattern: Annotated[
         str | None,
-        Field(max_length=500, description="A regular expression that the whole string matches."),
+        Field(
+            max_length=500,
+            description="A regular expression of the whole string; JSON Schema reads it, too.",
+        ),
     ] = None
 
     @model_validator(mode="after")
