@@ -25,8 +25,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LOCAL: Final = ("", "DirectRunner", "direct")
 
 _CHANGING: Final = re.compile(
-    r"\b(CURRENT_\w+|SESSION_USER|RAND|GENERATE_UUID|SYSTEM_TIME|EXTERNAL_QUERY|ML\.\w+|@@\w+)\b"
-    r"|(`[^`]*\*`)",
+    r"\b(?:CURRENT_\w+|SESSION_USER|RAND|GENERATE_UUID|SYSTEM_TIME|EXTERNAL_QUERY|ML\.\w+)\b"
+    r"|@@\w+|`[^`\s]+\*`",
     re.IGNORECASE,
 )
 """What gives another answer tomorrow, though no table that is named has changed."""
