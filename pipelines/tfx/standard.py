@@ -1,5 +1,6 @@
 """TFX's standard components and what stands for them: a table, and the properties' translation."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -158,7 +159,17 @@ def _argument(node: Any, name: str, value: Any, kind: type, convert: Convert) ->
         value = json_format.MessageToDict(value, preserving_proto_field_name=True)
     elif kind in (dict, list) and isinstance(value, str):
         value = json_utils.loads(value)
+    if name == "stats_options":
+        value = _changed_options(value)
     return without_none(_inner(node, name, value, convert)) if kind is not bool else bool(value)
+
+
+def _changed_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Keep what differs from TFDV's defaults: the rest is the business of the TFDV in the step."""
+    import tensorflow_data_validation as tfdv
+
+    defaults = json.loads(tfdv.StatsOptions().to_json())
+    return {key: value for key, value in options.items() if value != defaults.get(key)}
 
 
 def _inner(node: Any, name: str, value: Any, convert: Convert) -> Any:
