@@ -33,6 +33,9 @@ from .schedule import (
 COMMAND_LINE: Final = "command-line"
 """The owner of what `lockstep schedule create` makes."""
 
+_FILLED: Final = frozenset({"pipeline_root", "service_account"})
+"""What a service fills in where nothing is given: its own default."""
+
 
 class ScheduleFile(BaseModel):
     """The schedules of one owner."""
@@ -140,9 +143,11 @@ def _number(one: Scheduled) -> str:
 
 
 def differences(now: Schedule, then: Schedule) -> tuple[tuple[str, Any, Any], ...]:
-    """Compare two schedules, field by field."""
+    """Compare what a service tells with what is wanted, less what is left to the service."""
     pairs = ((name, getattr(now, name), getattr(then, name)) for name in Schedule.model_fields)
-    return tuple((name, old, new) for name, old, new in pairs if old != new)
+    return tuple(
+        (name, old, new) for name, old, new in pairs if old != new and (new or name not in _FILLED)
+    )
 
 
 def _change(scheduler: Scheduler, wanted: Wanted, there: Sequence[Scheduled]) -> Change:

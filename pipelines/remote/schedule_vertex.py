@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..errors import BadSchedule, NotFound
@@ -117,7 +118,7 @@ def _scheduled(found: Json) -> Scheduled:
         pipeline=f"{pipeline}@sha256:{labels.get('digest', '')}",
         cron=cron,
         time_zone=zone,
-        start=read_time(found.get("startTime")),
+        start=_start(found),
         end=read_time(found.get("endTime")),
         catch_up=found.get("allowQueueing", False),
         max_concurrency=int(most),
@@ -134,6 +135,12 @@ def _scheduled(found: Json) -> Scheduled:
         next=read_time(found.get("nextRunTime")),
         completed=found.get("state") == "COMPLETED",
     )
+
+
+def _start(found: Json) -> datetime | None:
+    """When it was to start; where nothing was said, the service has filled in when it was made."""
+    start, made = read_time(found.get("startTime")), read_time(found.get("createTime"))
+    return None if start and made and abs(start - made) < timedelta(minutes=1) else start
 
 
 def _as_cron(seconds: int) -> str:

@@ -200,7 +200,8 @@ class State:
             raise Refusal(400, "interval_second must be at least 1")
         if not 1 <= int(body.get("max_concurrency", 1)) <= 10:
             raise Refusal(400, "The max concurrency of the recurring run must be in range [1, 10]")
-        made = {**body, "recurring_run_id": str(uuid.uuid4()), "created_at": now()}
+        made = {"service_account": "pipeline-runner", **body, "created_at": now()}
+        made["recurring_run_id"] = str(uuid.uuid4())
         made |= {"updated_at": now(), "max_concurrency": str(body.get("max_concurrency", 1))}
         made["status"] = "ENABLED" if body.get("mode") == "ENABLE" else "DISABLED"
         self.recurring_runs[made["recurring_run_id"]] = made

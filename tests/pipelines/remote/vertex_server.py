@@ -168,9 +168,9 @@ def create_schedule(server: VertexServer, query: dict[str, str], body: Json) -> 
     server.now()
     number = str(4_000_000_000 + server.tick)
     name = f"{PARENT.removeprefix('/v1/')}/schedules/{number}"
-    server.schedules[number] = {
-        **schedule, "name": name, "state": "ACTIVE", "createTime": server.now()
-    }  # fmt: skip
+    filled = {"startTime": server.now()} | schedule
+    made = {"name": name, "state": "ACTIVE", "createTime": server.now()}
+    server.schedules[number] = filled | made
     return server.schedules[number]
 
 
