@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from pydantic import ValidationError
+
 from ..errors import BadContract, one_of
 from .dtypes import DTYPES, FLOATS, DtypeName
 from .model import FORMAT, MISSING, Contract, Input, Output
@@ -41,27 +43,39 @@ def draft(
         if name not in features:
             raise _cannot(given=f"no feature {name!r}", allowed=one_of(features, name))
         del features[name]
+    try:
+        inputs, outputs = _tensors(signatures, features, signature)
+        return Contract(
+            format=FORMAT,
+            model=model,
+            version=_FIRST,
+            signature=signature,
+            inputs=inputs,
+            outputs=outputs,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"] if step != "[key]")
+        given = f"{place}: {first['msg']}" if place else first["msg"]
+        raise _cannot(given=given, allowed="what the contract's format allows") from error
+
+
+def _tensors(
+    signatures: Mapping[str, Signature] | None, features: Mapping[str, Feature], signature: str
+) -> tuple[dict[str, Input], dict[str, Output]]:
     if signatures is None:
         inputs = {name: _from_feature(feature) for name, feature in features.items()}
-        outputs = {"prediction": Output(dtype="float32")}
-    else:
-        chosen = _chosen(signatures, signature)
-        inputs = {
-            name: _from_spec(name, spec, features.get(name))
-            for name, spec in sorted(chosen.inputs.items())
-        }
-        outputs = {
-            name: Output(dtype=_dtype(name, spec.dtype), shape=_shape(name, spec))
-            for name, spec in sorted(chosen.outputs.items())
-        }
-    return Contract(
-        format=FORMAT,
-        model=model,
-        version=_FIRST,
-        signature=signature,
-        inputs=inputs,
-        outputs=outputs,
-    )
+        return inputs, {"prediction": Output(dtype="float32")}
+    chosen = _chosen(signatures, signature)
+    inputs = {
+        name: _from_spec(name, spec, features.get(name))
+        for name, spec in sorted(chosen.inputs.items())
+    }
+    outputs = {
+        name: Output(dtype=_dtype(name, spec.dtype), shape=_shape(name, spec))
+        for name, spec in sorted(chosen.outputs.items())
+    }
+    return inputs, outputs
 
 
 def _chosen(signatures: Mapping[str, Signature], name: str) -> Signature:
@@ -121,5 +135,5 @@ def _cannot(*, given: str, allowed: str) -> BadContract:
     return BadContract(
         given=given,
         allowed=allowed,
-        todo="export such a signature, or choose another one with --signature",
+        todo="mend it there, leave it out, or choose another signature",
     )

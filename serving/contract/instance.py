@@ -61,7 +61,7 @@ def tensor(one: Tensor, element: JsonSchema | None = None) -> JsonSchema:
 
 def _input(one: Input) -> JsonSchema:
     schema = {**tensor(one), **_notes(one)}
-    if one.default is not None and MISSING not in str(one.default):
+    if not (one.required or one.may_lack):
         schema["default"] = one.model_dump(mode="json")["default"]
     return schema
 
@@ -97,8 +97,8 @@ def _type(dtype: str) -> str:
 
 def _notes(one: Tensor) -> JsonSchema:
     unit = f"Unit: {one.unit}." if one.unit else ""
-    missing = isinstance(one, Input) and MISSING in str(one.default)
-    nothing = f"Left out, it is {MISSING}: no value." if missing else ""
+    lacking = isinstance(one, Input) and one.may_lack
+    nothing = f"Left out, it is {MISSING}: no value." if lacking else ""
     going = ""
     if one.deprecated:
         instead = f"; use {one.deprecated.instead}" if one.deprecated.instead else ""

@@ -6,7 +6,7 @@ from typing import Final
 
 from .dtypes import FLOATS
 from .finding import Finding
-from .model import MISSING, Contract, Input, Tensor
+from .model import MISSING, Contract, Tensor
 
 __all__ = ["lint"]
 
@@ -56,7 +56,7 @@ def _over_rest(contract: Contract) -> Iterator[Finding]:
     for name, one in contract.inputs.items():
         if one.dtype in _WRAPPING and one.domain is None:
             yield Finding("integer-wraps", f"inputs.{name}.dtype", one.dtype)
-        if _has_nan(one):
+        if one.may_lack:
             yield Finding("missing-over-rest", f"inputs.{name}.default", MISSING)
 
 
@@ -74,7 +74,3 @@ def _says_little(meaning: str, name: str) -> bool:
     of_name = set(name.lower().replace("-", "_").split("_"))
     news = [word for word in words if word not in of_name | {"the", "a", "an", "of"}]
     return len(words) < _FEWEST_WORDS or not news
-
-
-def _has_nan(one: Input) -> bool:
-    return one.dtype in FLOATS and MISSING in str(one.default)

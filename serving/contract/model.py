@@ -144,6 +144,11 @@ class Input(Tensor):
         """Whether every request must have it: it has no default."""
         return self.default is None
 
+    @property
+    def may_lack(self) -> bool:
+        """Whether a number of it may be missing: its default is, or has, NaN."""
+        return self.dtype in FLOATS and MISSING in str(self.default)
+
     @model_validator(mode="after")
     def _default_fits(self) -> "Input":
         if self.default is not None and (why := self._unfit(self.default, self.shape)):

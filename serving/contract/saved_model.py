@@ -66,8 +66,10 @@ def read_signatures(directory: str) -> dict[str, Signature]:
     saved = message("SavedModel")
     try:
         saved.ParseFromString(open_place(directory).read(_FILE))
-    except FileNotFoundError as error:
-        raise _bad(directory, f"has no {_FILE}") from error
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        what = f"has no {_FILE}" if missing else f"cannot be read: {error.strerror}"
+        raise _bad(directory, what) from error
     except DecodeError as error:
         raise _bad(directory, f"has a {_FILE} that cannot be read") from error
     for graph in saved.meta_graphs:

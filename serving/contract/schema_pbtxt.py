@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from ..errors import BadSchema, one_of
 from .domain import Domain, allows
@@ -55,7 +58,11 @@ def read_schema(path: str | Path) -> dict[str, Feature]:
     if not schema.feature:
         raise _bad(path, "has no feature")
     shared = {domain.name: domain for domain in schema.string_domain}
-    return {feature.name: _feature(feature, shared) for feature in schema.feature}
+    try:
+        return {feature.name: _feature(feature, shared) for feature in schema.feature}
+    except ValidationError as error:
+        what = f"has a domain that cannot be: {error.errors()[0]['msg']}"
+        raise _bad(path, what) from error
 
 
 def against_schema(contract: Contract, schema: Mapping[str, Feature]) -> tuple[Finding, ...]:
@@ -146,7 +153,8 @@ def _domain(proto: Any, shared: Mapping[str, Any]) -> Domain | None:
         if proto.HasField(field):
             bounds = getattr(proto, field)
             low, high = (
-                getattr(bounds, end) if bounds.HasField(end) else None for end in ("min", "max")
+                bound if bounds.HasField(end) and isfinite(bound := getattr(bounds, end)) else None
+                for end in ("min", "max")
             )
             if (low, high) != (None, None):
                 return Domain(min=low, max=high)

@@ -248,7 +248,8 @@ def test_what_is_no_model_or_schema_is_told(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
     with pytest.raises(UnreadableModel, match="no graph with the tag 'serve'"):
         read_signatures(str(tmp_path))
-    for text in ("", "feature {", "feature: 1", "\udcff"):
+    upside_down = "feature { name: 'x' int_domain { min: 5 max: 1 } }"
+    for text in ("", "feature {", "feature: 1", upside_down, "\udcff"):
         path = tmp_path / "schema.pbtxt"
         path.write_bytes(text.encode(errors="surrogateescape"))
         with pytest.raises(BadSchema):
@@ -328,6 +329,10 @@ def test_what_gives_no_contract_is_told(tmp_path: Path) -> None:
         draft("taxi", {"serve": examples}, None)
     with pytest.raises(BadContract, match="no feature 'tisp'"):
         draft("taxi", None, schema(tmp_path), without=("tisp",))
+    with pytest.raises(BadContract, match=r"(?s)model.*allowed: letters, digits"):
+        draft("a/b", {"serving_default": SIGNATURE}, None)
+    with pytest.raises(BadContract, match=r"inputs\.miles:"):
+        draft("taxi", {"serving_default": signature({"miles:0": FLOATS})}, None)
     with pytest.raises(BadContract, match="miles is a float16"):
         draft("taxi", {"serving_default": signature({"miles": TensorSpec("float16", (-1,))})}, None)
     with pytest.raises(BadContract, match="miles has any rank"):
