@@ -44,13 +44,15 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_pipeline_job_loads_our_files(facts: dict[str, list[Any]], path: Path) -> None:
-    """What the lint lets through to Vertex AI, its SDK loads and sends exactly as we do."""
+    """What the lint lets through to Vertex AI, its SDK loads, sends and schedules as we do."""
     answer = facts[path.stem]
     if len(answer) == 1:
         assert lint(load(path), "vertex"), answer
     else:
-        theirs, ours = answer
+        theirs, ours, scheduled = answer
         assert theirs == ours
+        job = {key: value for key, value in ours.items() if key != "displayName"}  # ours is named
+        assert scheduled == {"parent": "projects/acme/locations/europe-west4", "pipelineJob": job}
 
 
 def test_the_sdk_loads_all_but_what_is_for_kubernetes(facts: dict[str, list[Any]]) -> None:

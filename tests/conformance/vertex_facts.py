@@ -1,7 +1,8 @@
 """Let google-cloud-aiplatform's PipelineJob load compiled files: `python vertex_facts.py FILE`.
 
 FILE holds JSON: for each compiled file the body that lockstep sends. It is replaced by, for each,
-what PipelineJob would send and our body, both as the protos write them; or what PipelineJob says.
+what PipelineJob would send, our body, and what PipelineJobSchedule would send, as the protos write
+them; or the one line that PipelineJob says.
 """
 
 import json
@@ -16,7 +17,7 @@ from google.protobuf import json_format
 
 
 def load(path: str, ours: dict[str, Any]) -> list[Any]:
-    """Give PipelineJob's resource and ours, or the one line that PipelineJob says."""
+    """Give PipelineJob's resource, ours and a schedule's request for it; or what the SDK says."""
     config = ours["runtimeConfig"]
     try:
         job: Any = aiplatform.PipelineJob(
@@ -31,7 +32,9 @@ def load(path: str, ours: dict[str, Any]) -> list[Any]:
         return [f"{type(error).__name__}: {error}".splitlines()[0]]
     theirs = json_format.MessageToDict(job._gca_resource._pb)  # what it would send is nowhere else
     parsed = json_format.ParseDict(ours, PipelineJob.pb(PipelineJob()))
-    return [theirs, json_format.MessageToDict(parsed)]
+    schedule: Any = aiplatform.PipelineJobSchedule(pipeline_job=job, display_name="nightly")
+    request = json_format.MessageToDict(schedule._gca_resource._pb)["createPipelineJobRequest"]
+    return [theirs, json_format.MessageToDict(parsed), request]
 
 
 if __name__ == "__main__":
