@@ -93,7 +93,7 @@ def subject(pipeline: CompiledPipeline | Json) -> Subject:
         compiled = CompiledPipeline(spec, platform)
         tasks = walk(compiled)
         list(constants(compiled, tasks))  # what a loop goes over must be JSON
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise DefinitionError(
             given=f"a pipeline that cannot be read: {error}",
             allowed="a PipelineSpec, alone or within a PipelineJob, as YAML or JSON",
