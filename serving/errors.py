@@ -114,7 +114,13 @@ class BadContract(LockstepError):
 
 
 class NothingToCompare(LockstepError):
-    """There is no contract where the other one should be: no such commit, version or paper."""
+    """The commit or the version that should have the other contract has none."""
+
+    exit_code = Exit.DEFINITION
+
+
+class UnknownRevision(LockstepError):
+    """git is missing, this is no repository, or it has no such commit."""
 
     exit_code = Exit.DEFINITION
 

@@ -141,7 +141,7 @@ def diff_command(
     ] = None,
     store: Store = ".lockstep/models",
     first: Annotated[
-        bool, typer.Option("--first", help="Pass if there is no old contract.")
+        bool, typer.Option("--first", help="Pass if the commit or the store has no old one.")
     ] = False,
     major_may_break: Annotated[
         bool, typer.Option("--major-may-break", help="A raised major version announces breaks.")
@@ -155,13 +155,13 @@ def diff_command(
     from ...serving.contract.against import contract_of
     from ...serving.contract.diff import allow_announced, diff
     from ...serving.contract.file import load
-    from ...serving.errors import NothingToCompare
+    from ...serving.errors import NothingToCompare, UnknownAlias, UnknownModel
 
     reference, path = _pair(contracts, against)
     new = load(path)
     try:
         old = contract_of(reference, path, store).value
-    except NothingToCompare:
+    except (NothingToCompare, UnknownAlias, UnknownModel):
         if not first:
             raise
         old = new.value

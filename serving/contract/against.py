@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from ..errors import BadPaper, NothingToCompare
+from ..errors import BadPaper, NothingToCompare, UnknownRevision
 from ..store import ModelStore
 from .file import Document, load, loads
 from .model import Contract
@@ -24,7 +24,9 @@ def contract_of(reference: str, path: str, store: str) -> Document[Contract]:
         store: The base directory of the model store.
 
     Raises:
-        NothingToCompare, BadContract, StoreError: there is none, or it cannot be read.
+        NothingToCompare: the commit or the version has none.
+        UnknownRevision, StoreError: there is no such commit or version.
+        BadContract: it cannot be read.
     """
     if reference.startswith("git:"):
         return from_git(reference.removeprefix("git:"), path)
@@ -38,24 +40,34 @@ def from_git(revision: str, path: str) -> Document[Contract]:
     """The contract as a commit has it, in the repository that its path lies in.
 
     Raises:
-        NothingToCompare: no git, no repository, no such commit, or it has no such file.
+        UnknownRevision: no git, no repository, or no such commit.
+        NothingToCompare: the commit has no such file.
     """
     folder, name = Path(path).resolve().parent, Path(path).name
-    if not revision or revision.startswith("-"):
-        raise _nothing(
-            given=f"the revision {revision!r}", allowed="a branch, a tag or a commit: git:main"
+    found = _git(folder, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    if found.returncode:
+        said = (found.stderr.decode(errors="replace").strip().splitlines() or ["no commit"])[-1]
+        raise UnknownRevision(
+            given=f"git:{revision} from {folder}: {said}",
+            allowed="a branch, a tag or a commit of the repository that the contract is in",
+            todo="fetch it first if this is a shallow clone: git fetch origin main",
         )
-    try:
-        command = ["git", "-C", str(folder), "show", f"{revision}:./{name}"]
-        done = subprocess.run(command, capture_output=True)
-    except FileNotFoundError as error:
-        raise _nothing(given="git is not installed", allowed="git on the PATH") from error
+    done = _git(folder, "show", f"{found.stdout.decode().strip()}:./{name}")
     if done.returncode:
-        said = (done.stderr.decode(errors="replace").strip().splitlines() or ["git failed"])[0]
-        raise _nothing(
-            given=f"{name} at {revision}: {said}", allowed="a revision that has this file"
-        )
+        raise _nothing(given=f"{name} at {revision}", allowed="a commit that has this file")
     return loads(done.stdout, f"{name}@{revision}")
+
+
+def _git(folder: Path, *words: str) -> "subprocess.CompletedProcess[bytes]":
+    try:
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise UnknownRevision(
+            given="git is not installed",
+            allowed="git on the PATH",
+            todo="install it, or compare two files",
+        ) from error
 
 
 def from_store(store: ModelStore, reference: str) -> Document[Contract]:

@@ -18,7 +18,7 @@ from lockstep.serving.contract.lint import lint
 from lockstep.serving.contract.report import FORMATS
 from lockstep.serving.contract.rules import LEVELS
 from lockstep.serving.contract.waivers import Waivers
-from lockstep.serving.errors import BadContract, Exit, NothingToCompare
+from lockstep.serving.errors import BadContract, Exit, UnknownModel, UnknownRevision
 
 ROOT = Path(__file__).parents[2]
 TAXI = ROOT / "pipelines/taxi/contract.yaml"
@@ -94,9 +94,11 @@ def test_the_options_name_what_there_is() -> None:
 
 def test_nothing_to_compare_with_is_an_error_unless_it_is_the_first() -> None:
     """A missing old contract is never taken for an unchanged one, unless that is said."""
-    with pytest.raises(NothingToCompare):
-        call("diff", "old.yaml", "--against", "git:main")
-    assert call("diff", "old.yaml", "--against", "git:main", "--first").exit_code == Exit.OK
+    with pytest.raises(UnknownModel):
+        call("diff", "old.yaml", "--against", "taxi@champion")
+    assert call("diff", "old.yaml", "--against", "taxi@champion", "--first").exit_code == Exit.OK
+    with pytest.raises(UnknownRevision):
+        call("diff", "old.yaml", "--against", "git:mian", "--first")
     for arguments in (["old.yaml"], ["a", "b", "c"], ["a", "b", "--against", "git:main"]):
         assert call("diff", *arguments).exit_code == Exit.USAGE
 

@@ -19,7 +19,7 @@ from lockstep.serving.contract.model import Contract
 from lockstep.serving.contract.report import FORMATS, Report
 from lockstep.serving.contract.rules import RULES
 from lockstep.serving.contract.waivers import Waivers, waive
-from lockstep.serving.errors import NothingToCompare, UnknownAlias
+from lockstep.serving.errors import NothingToCompare, UnknownAlias, UnknownRevision
 from lockstep.serving.store import ModelStore
 
 TODAY: Final = date(2027, 1, 1)
@@ -190,8 +190,10 @@ def test_the_old_contract_may_come_from_git(tmp_path: Path) -> None:
     path.write_text(BARE.replace("1.0.0", "2.0.0"))
     assert contract_of("git:main", str(path), "").value.version == "1.0.0"
     for revision in ("nowhere", "", "--output=x"):
-        with pytest.raises(NothingToCompare):
+        with pytest.raises(UnknownRevision):
             contract_of(f"git:{revision}", str(path), "")
+    with pytest.raises(UnknownRevision, match="not a git repository"):
+        contract_of("git:main", "/contract.yaml", "")
     with pytest.raises(NothingToCompare):
         contract_of("git:main", str(tmp_path / "other.yaml"), "")
 
