@@ -318,4 +318,6 @@ def _facts(one: "Scheduled") -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     """Write a value as in the file."""
-    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    return value if isinstance(value, str) else json.dumps(value)
