@@ -38,8 +38,7 @@ def library_files() -> list[Path]:
 
 
 MAPPERS = (
-    *("containers", "custom", "declare", "graph", "mapping", "nodes", "placeholders"),
-    "resolvers",
+    *("containers", "custom", "declare", "graph", "mapping", "nodes", "resolvers", "wiring"),
 )
 """Of `pipelines/tfx`, what is loaded only when there is a TFX pipeline to be mapped."""
 

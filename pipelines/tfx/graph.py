@@ -8,8 +8,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from ..errors import NoCounterpart
-from .nodes import outputs_in
-from .plan import Output, Parameter, Plan, RunId, Task
+from .plan import Output, Parameter, Plan, RunId, Task, outputs_in
 
 
 def pipeline_of(plan: Plan, name: str) -> Any:

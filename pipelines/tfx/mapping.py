@@ -7,10 +7,11 @@ from typing import Any
 from ..errors import NoCounterpart
 from .custom import exit_task
 from .graph import pipeline_of
-from .nodes import Mapping
+from .nodes import add
 from .parameters import Places
 from .plan import Plan
 from .taken import Captured
+from .wiring import Wiring
 
 
 def to_kfp(found: Captured, source: Path, root: Path) -> tuple[Any, dict[str, str]]:
@@ -26,14 +27,14 @@ def to_kfp(found: Captured, source: Path, root: Path) -> tuple[Any, dict[str, st
     """
     pipeline = found.pipeline
     plan = Plan()
-    mapping = Mapping(pipeline, source, Places(root, plan))
+    wiring = Wiring(pipeline, source, Places(root, plan))
     for node in pipeline.components:
-        mapping.add(node)
+        add(wiring, node)
     handler = found.exit_handler
     if isinstance(handler, list | tuple):
         [handler] = handler  # TFX's documentation sets a list of one
     if handler is not None:
-        plan.exit_task = exit_task(mapping, handler)
+        plan.exit_task = exit_task(wiring, handler)
     if not plan.tasks:
         raise NoCounterpart(
             given=f"the pipeline {pipeline.id!r} has no components",

@@ -76,6 +76,15 @@ class Plan:
     exit_task: Task | None = None
 
 
+def outputs_in(value: Any) -> list[Output]:
+    """List the outputs that an argument is made of."""
+    if isinstance(value, Output):
+        return [value]
+    if isinstance(value, dict):
+        return [output for inner in value.values() for output in outputs_in(inner)]
+    return [o for inner in value for o in outputs_in(inner)] if isinstance(value, list) else []
+
+
 def refuse(node: Any, what: str, allowed: str, todo: str) -> NoCounterpart:
     """Say that a node cannot be mapped, by its name and type."""
     return NoCounterpart(

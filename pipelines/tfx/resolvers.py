@@ -2,20 +2,18 @@
 
 import inspect
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ...components import champion
 from .parameters import snake
 from .plan import Output, Parameter, refuse
 from .standard import standard_of
-
-if TYPE_CHECKING:
-    from .nodes import Mapping
+from .wiring import Wiring
 
 _STORE: Final = "base_directory"
 
 
-def resolver_tasks(mapping: "Mapping", node: Any) -> None:
+def resolver_tasks(wiring: Wiring, node: Any) -> None:
     """Plan a Resolver: `champion` for the latest blessed model, or the newest one pushed."""
     from tfx.types import standard_artifacts
 
@@ -23,7 +21,7 @@ def resolver_tasks(mapping: "Mapping", node: Any) -> None:
     types = {key: channel.type for key, channel in node.outputs.items()}
     if all(issubclass(kind, standard_artifacts.TransformCache) for kind in types.values()):
         for key in types:
-            mapping.plan.outputs[node.id, key] = None  # a cache: without it, the result is the same
+            wiring.plan.outputs[node.id, key] = None  # a cache: without it, the result is the same
         return
     models = [key for key, kind in types.items() if issubclass(kind, standard_artifacts.Model)]
     others = [
@@ -42,13 +40,13 @@ def resolver_tasks(mapping: "Mapping", node: Any) -> None:
             "take the artifact from an Importer or ImportSchemaGen; for a range of spans set "
             "range_config on the ExampleGen; or leave the resolver out",
         )
-    arguments: dict[str, Any] = {_STORE: _store(mapping, node)}
+    arguments: dict[str, Any] = {_STORE: _store(wiring, node)}
     if not blessed:
         arguments["alias"] = "latest"  # which no store has: so the newest version is taken
     name = snake(node.id)
-    mapping.put(node, name, champion, arguments)
+    wiring.put(node, name, champion, arguments)
     for key in node.outputs:
-        mapping.plan.outputs[node.id, key] = Output(name, "model") if key in models else None
+        wiring.plan.outputs[node.id, key] = Output(name, "model") if key in models else None
 
 
 def _strategy(node: Any) -> str:
@@ -66,10 +64,10 @@ def _strategy(node: Any) -> str:
     return name if wanted == 1 else f"{name} ({wanted} artifacts)"
 
 
-def _store(mapping: "Mapping", node: Any) -> Any:
+def _store(wiring: Wiring, node: Any) -> Any:
     """Take the directory that the pipeline's Pusher pushes to."""
     found: list[Any] = []
-    for pusher in mapping.pipeline.components:
+    for pusher in wiring.pipeline.components:
         standard = standard_of(pusher)
         if standard is not None and standard.component == "pusher":
             found.append((pusher, _destination(pusher)))
@@ -82,7 +80,7 @@ def _store(mapping: "Mapping", node: Any) -> Any:
         )
     for pusher, destination in found:
         if isinstance(destination, str):
-            return mapping.places.destination(pusher, _STORE, destination)
+            return wiring.places.destination(pusher, _STORE, destination)
         raise refuse(
             node,
             f"is blessed models' own, but {pusher.id} takes its destination as a parameter",
@@ -91,7 +89,7 @@ def _store(mapping: "Mapping", node: Any) -> Any:
         )
     name = f"{snake(node.id)}_{_STORE}"
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    mapping.plan.parameters.setdefault(name, inspect.Parameter(name, kind, annotation=str))
+    wiring.plan.parameters.setdefault(name, inspect.Parameter(name, kind, annotation=str))
     return Parameter(name)
 
 

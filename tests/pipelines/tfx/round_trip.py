@@ -14,10 +14,11 @@ from google.protobuf.message import Message
 from lockstep.components.executors import tfx_step
 from lockstep.components.step import Artifact, Step
 from lockstep.pipelines.definition import load_pipeline
-from lockstep.pipelines.tfx.nodes import Mapping, outputs_in
+from lockstep.pipelines.tfx.nodes import add
 from lockstep.pipelines.tfx.parameters import Places, snake
-from lockstep.pipelines.tfx.plan import Parameter, Plan
+from lockstep.pipelines.tfx.plan import Parameter, Plan, outputs_in
 from lockstep.pipelines.tfx.standard import standard_of
+from lockstep.pipelines.tfx.wiring import Wiring
 
 SOURCE = Path(__file__).parent / "pipelines/standard.py"
 
@@ -26,9 +27,9 @@ def main() -> None:
     """Compare every node that has a counterpart."""
     found = load_pipeline(str(SOURCE), SOURCE.parent)
     plan = Plan()
-    mapping = Mapping(found.pipeline, SOURCE, Places(SOURCE.parent, plan))
+    wiring = Wiring(found.pipeline, SOURCE, Places(SOURCE.parent, plan))
     for node in found.pipeline.components:
-        mapping.add(node)
+        add(wiring, node)
     arguments = {task.name: task.arguments for task in plan.tasks}
     compared = {
         node.id: compare(node, arguments[snake(node.id)])
