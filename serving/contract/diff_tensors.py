@@ -149,8 +149,14 @@ def _output_domain(old: Output, new: Output, where: str) -> Iterator[Finding]:
     before, after, whole = old.domain, new.domain, new.dtype in INTEGERS
     if same(before, after, whole=whole and old.dtype in INTEGERS):
         return
-    how = "narrowed" if allows(before, after, whole=whole) else "widened"
-    rule = f"output-{_domain_kind(before, after)}-{how}"
+    kind = _domain_kind(before, after)
+    known = after and closed(after)
+    if not allows(before, after, whole=whole):
+        rule = f"output-{kind}-widened"
+    elif before and before.open and not allows(closed(before), known, whole=whole):
+        rule = "output-vocabulary-widened"
+    else:
+        rule = f"output-{kind}-narrowed"
     yield Finding(rule, where, f"{_told(before)} -> {_told(after)}")
 
 

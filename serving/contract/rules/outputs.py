@@ -102,7 +102,7 @@ OUTPUTS: Final = (
     Rule(
         "output-vocabulary-widened",
         "risky",
-        "An output has values that it could not have before.",
+        "An output has values that it could not have before, or that were not known.",
         "A caller who decides by value meets one that it does not know.",
         TELL,
     ),

@@ -185,6 +185,16 @@ PAIRS: Final[dict[str, Pair]] = {
     "more labels": Pair(
         {"outputs.label.domain.values": ["yes", "no", "?"]}, {"output-vocabulary-widened"}
     ),
+    "open labels more": Pair(
+        {"outputs.label.domain": {"values": ["yes", "no", "?"], "open": True}},
+        {"output-vocabulary-widened"},
+        {"outputs.label.domain": {"values": ["yes", "no"], "open": True}},
+    ),
+    "open labels no longer said": Pair(
+        {"outputs.label.domain": {"pattern": ".*"}},
+        {"output-vocabulary-widened"},
+        {"outputs.label.domain": {"values": ["yes", "no"], "open": True}},
+    ),
     "calibrated": Pair({"outputs.probability.calibrated": True}, {"calibration-changed"}),
     "slower": Pair({"service.p99_ms": 80}, {"latency-loosened"}),
     "at less load": Pair({"service.concurrency": 4}, {"latency-loosened"}),
