@@ -7,7 +7,7 @@ from tensorflow.python.autograph.impl import api
 from lockstep.components.executors.autograph import leave_libraries_alone
 
 
-class Absolute(tf_keras.layers.Layer):
+class Absolute(tf_keras.layers.Layer):  # type: ignore[misc]  # an untyped base
     """Branches on a tensor, which only rewritten code can do inside a graph."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
