@@ -44,7 +44,7 @@ class Wiring:
         settings = settings_of(node, self.pipeline.enable_cache and not remote)
         contexts = self.contexts(node)
         task = Task(name, component, arguments, title or node.id, after, contexts, settings)
-        self.plan.tasks.append(task)
+        self._append(node, task)
         self.plan.last[node.id] = name
 
     def gives(self, node: Any, task: str) -> None:
@@ -127,7 +127,7 @@ class Wiring:
         arguments |= {"types": {"inputs": types}} if types else {}
         arguments |= {"run_id": RunId()} if asks_for_run else {}
         task = Task(name, component, arguments, f"{node.id}: {what}", (), contexts, Settings())
-        self.plan.tasks.append(task)
+        self._append(node, task)
         return Output(name, "value")
 
     def reference(self, cls: Any) -> str:
@@ -157,6 +157,16 @@ class Wiring:
             allowed="files of the project, which the runtime image holds",
             todo="name the project's root: --project DIR",
         )
+
+    def _append(self, node: Any, task: Task) -> None:
+        if any(task.name == known.name for known in self.plan.tasks):
+            raise refuse(
+                node,
+                f"would be the task {task.name}, as another one is already",
+                "ids that differ in letters and digits",
+                'give it another id: .with_id("...")',
+            )
+        self.plan.tasks.append(task)
 
     def _behind(self, tasks: set[str]) -> set[str]:
         """Name all tasks that these depend on."""

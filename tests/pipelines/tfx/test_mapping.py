@@ -21,6 +21,7 @@ REFUSED: Final = {
     "elsewhere": ("node Trainer", "/somewhere/else/trainer.py", "--project"),
     "two_pushers": ("node latest (Resolver)", "pusher_a", "two pipelines"),
     "settings": ("node CsvExampleGen", "success_optional", "exit handler"),
+    "same_name": ("gen_a", "as another one is already", ".with_id"),
     "no_pipeline": ("no_pipeline.py", "0 pipelines", "@dsl.pipeline"),
     "two_pipelines": ("first, second", "FILE.py:NAME", "two_pipelines.py:first"),
     "broken": ("broken.py:5", "input_bass", "mend that line"),
