@@ -57,7 +57,8 @@ RUN PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash
     && mkdir -m 1777 /gcs /minio /s3 /home/lockstep && mkdir -m 755 /project \
     && echo 'lockstep:x:1000:1000::/home/lockstep:/usr/sbin/nologin' >> /etc/passwd \
     && echo 'lockstep:x:1000:' >> /etc/group
-COPY --from=serving /usr/bin/tensorflow_model_serve[r] /usr/local/bin/
+# A pattern may match nothing, as in "scratch".
+COPY --from=serving /us[r]/bin/tensorflow_model_server /usr/local/bin/
 COPY --from=dependencies /opt/lockstep /opt/lockstep
 COPY --from=library /opt/library /opt/lockstep
 ENV PATH=/opt/lockstep/bin:$PATH HOME=/home/lockstep PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
