@@ -121,6 +121,7 @@ EXAMPLES: Final = {
         "penguin/experimental",
         _PENGUINS,
         runs=True,
+        note="blessed, and refused by the store: a pickle is no SavedModel",
     ),
     "penguin scikit-learn on Google Cloud": Example(
         _PENGUIN + "experimental/penguin_pipeline_sklearn_gcp.py", "penguin/experimental"
@@ -321,7 +322,7 @@ def run_one(name: str) -> None:
     outcome = f"ended with exit code {ended.returncode}"
     if not ended.returncode:
         outcome = "ran and pushed" if "pushed the model to" in ended.stdout else "ran"
-        outcome += f" ({example.note})" if example.note else ""
+    outcome += f" ({example.note})" if example.note else ""
     found = _found()
     found.setdefault(name, {})["run"] = outcome
     FOUND.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
