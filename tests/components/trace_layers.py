@@ -1,8 +1,10 @@
 """Trace a user's Keras 2 layer, and Keras 2 itself, as a trainer does; say what was rewritten."""
 
+from importlib import import_module
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
-from tensorflow.python.autograph.impl import api
 
 from lockstep.components.executors.autograph import leave_libraries_alone
 
@@ -18,6 +20,7 @@ class Absolute(tf_keras.layers.Layer):  # type: ignore[misc]  # an untyped base
 
 
 rewritten: list[str] = []
+api: Any = import_module("tensorflow.python.autograph.impl.api")
 convert = api._convert_actual
 
 
