@@ -121,7 +121,7 @@ EXAMPLES: Final = {
         "penguin/experimental",
         _PENGUINS,
         runs=True,
-        note="blessed, and refused by the store: a pickle is no SavedModel",
+        note="trained, and refused by the store: a pickle is no SavedModel",
     ),
     "penguin scikit-learn on Google Cloud": Example(
         _PENGUIN + "experimental/penguin_pipeline_sklearn_gcp.py", "penguin/experimental"
