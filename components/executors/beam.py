@@ -2,8 +2,11 @@
 
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -12,26 +15,46 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
 from apache_beam.transforms import core
 
-ENOUGH: Final = 64 << 20
+ENOUGH: Final = 32 << 20
 """Bytes of input from which processes, each with imports of its own, are worth it."""
+
+_PROCESSES: Final = "--direct_running_mode=multi_processing"
 
 
 def make_pipeline(arguments: Sequence[str], size: int = 0) -> apache_beam.Pipeline:
-    """Make a pipeline for the runner that the arguments name; without any, on this machine.
+    """Make a pipeline for the runner that the arguments name; without one, on this machine.
 
-    `size` is that of the input, in bytes: less than `ENOUGH` is worked on inside this process, more
-    by a process per core. The runner is named outright: Beam's default first looks for another to
-    download. Nothing is packaged for remote workers: theirs is the image (or environment) that
+    Without arguments, input of less than `ENOUGH` bytes (`size`) is worked on inside this process,
+    more by a process per core. The runner is named outright: Beam's default first looks for another
+    to download. Nothing is packaged for remote workers: theirs is the image (or environment) that
     steps run in.
     """
     _save_work()
-    if arguments:
-        return apache_beam.Pipeline(argv=[*arguments])
-    here = ["--direct_running_mode=in_memory"]
-    if size >= ENOUGH and (cores := len(os.sched_getaffinity(0))) > 1:
-        here = ["--direct_running_mode=multi_processing", f"--direct_num_workers={cores}"]
-        print(f"Beam: {cores} processes for {size >> 20} MiB of input")  # noqa: T201  # a step's log
-    return apache_beam.Pipeline(runner=FnApiRunner(), argv=here)
+    arguments = [*arguments] or _here(size)
+    if _PROCESSES in arguments:
+        _let_workers_import()
+    is_named = any(a.startswith("--runner") for a in arguments)
+    return apache_beam.Pipeline(runner=None if is_named else FnApiRunner(), argv=arguments)
+
+
+def _here(size: int) -> list[str]:
+    cores = len(os.sched_getaffinity(0))
+    if size < ENOUGH or cores < 2:
+        return ["--direct_running_mode=in_memory"]
+    print(f"Beam: {cores} processes for {size >> 20} MiB of input")  # noqa: T201  # a step's log
+    return [_PROCESSES, f"--direct_num_workers={cores}"]
+
+
+def _let_workers_import() -> None:
+    """Let this machine's worker processes find what this one can import, users' files included.
+
+    TFX imports a module file under a name of its own, by which what is pickled refers to it.
+    """
+    names = Path(tempfile.mkdtemp(prefix="lockstep-modules-"))
+    for name, module in list(sys.modules.items()):
+        if name.startswith("user_module_") and (spec := module.__spec__) and spec.origin:
+            (names / f"{name}.py").symlink_to(Path(spec.origin).absolute())
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(names), *filter(None, sys.path)])
 
 
 def _save_work() -> None:

@@ -155,10 +155,10 @@ class Workshop:
         path.write_text("".join(f"{line}\n" for line in lines))
         return str(path.parent.relative_to(self.project))
 
-    def examples(self, ran: Ran) -> dict[str, list[dict[str, list[Any]]]]:
-        """Read what an ingest step wrote: split -> examples, each feature -> values, sorted."""
+    def examples(self, ran: Ran, key: str = "examples") -> dict[str, list[dict[str, list[Any]]]]:
+        """Read what a step wrote: split -> examples, each feature -> values, sorted."""
         written, log = self.project / "examples.json", self.project / "log.txt"
-        arguments = (str(ran.path("examples")), str(written))
+        arguments = (str(ran.path(key)), str(written))
         ended = self.warm.run(Step("read_examples", arguments, {}, Path(__file__).parent, log))
         assert ended.code == 0, log.read_text()
         splits: dict[str, list[dict[str, list[Any]]]] = json.loads(written.read_text())
