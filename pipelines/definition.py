@@ -160,7 +160,8 @@ def _execute(path: Path, project_root: Path, name: str = _MODULE) -> types.Modul
         text = path.read_bytes()
         if b"\0" in text:  # for which Python 3.11.2 gives no line
             line = text.partition(b"\0")[0].count(b"\n") + 1
-            raise SyntaxError("source code cannot contain null bytes", (str(path), line, None, None))
+            message = "source code cannot contain null bytes"
+            raise SyntaxError(message, (str(path), line, None, None))
         code = compile(text, str(path), "exec", dont_inherit=True)
         exec(code, module.__dict__)
     return module
