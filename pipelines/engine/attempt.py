@@ -22,7 +22,7 @@ from .launch import Ended, Launcher, Step, Stopped, log_tail
 from .limits import quantity
 from .outputs import collect, prepare
 from .plan import Task
-from .record import LOG, Earlier, Record, Vanished
+from .record import LOG, SCRATCH, Earlier, Record, Vanished
 from .resolve import Placeholders, fill, fill_command, unresolved
 from .result import State, TaskResult, Values
 
@@ -186,7 +186,8 @@ class Attempts:
         slots = prepare(task, directory)
         filled = replace(known, outputs=slots)
         try:
-            with TemporaryDirectory(prefix="lockstep-", ignore_cleanup_errors=True) as scratch:
+            prefix = f"{SCRATCH}{self.record.run}-"
+            with TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as scratch:
                 step = self.step(self.programs[task.path], filled, directory, Path(scratch))
                 ended = await self.aside(self.launcher.run, step)
         except Stopped:

@@ -39,6 +39,9 @@ RUNS: Final = "runs"
 LOG: Final = "log.txt"
 """What marks the directory of a task that has been started."""
 
+SCRATCH: Final = "lockstep-"
+"""How the name of a try's temporary directory begins; the run's name follows."""
+
 
 @dataclass(frozen=True)
 class Earlier:

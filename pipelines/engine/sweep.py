@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Final
 
 from .database import transaction
 from .docker import RUNNER, end_left_behind
-from .record import LOG, RUNS, is_alive, open_existing
+from .record import LOG, RUNS, SCRATCH, is_alive, open_existing
 from .resolve import local_path
 
 _TRASH: Final = "trash-"
@@ -49,7 +50,8 @@ def sweep(root: Path, keep: int | None = None, *, dry_run: bool = False) -> list
                 _forget(database, root, litter)
                 _move(litter, trash)
     if not dry_run:
-        for left in root.glob(f"{_TRASH}*"):
+        dead = [run.name for run in (root / RUNS).iterdir() if not is_alive(run)]
+        for left in (*root.glob(f"{_TRASH}*"), *(s for run in dead for s in _scratch(run))):
             shutil.rmtree(left, ignore_errors=True)
     return litter
 
@@ -57,7 +59,7 @@ def sweep(root: Path, keep: int | None = None, *, dry_run: bool = False) -> list
 def remove_leftovers(database: sqlite3.Connection, root: Path, run: str) -> None:
     """Remove the tries of one run that do not count."""
     owned = _owned(database, root, [run])
-    for directory in _tries(root / RUNS / run):
+    for directory in (*_tries(root / RUNS / run), *_scratch(run)):
         if directory not in owned:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -108,6 +110,11 @@ def _tries(run: Path) -> Iterator[Path]:
         for entry in sorted(log.parent.iterdir()):
             if entry.name.isdecimal() and entry.is_dir():
                 yield entry
+
+
+def _scratch(run: str) -> Iterator[Path]:
+    """Temporary directories of steps, which only an engine that was killed has left."""
+    return Path(gettempdir()).glob(f"{SCRATCH}{run}-*")
 
 
 def _forget(database: sqlite3.Connection, root: Path, litter: list[Litter]) -> None:

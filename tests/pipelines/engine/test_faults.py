@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -154,6 +155,8 @@ def check(ground: Ground, chance: random.Random, place: Path, failpoint: str) ->
         sweep(root)  # at most an empty directory, made before the run was recorded
     assert digests(root) == ground.digests
     assert sweep(root, dry_run=True) == []
+    (run,) = (root / "runs").iterdir()
+    assert not list(Path(gettempdir()).glob(f"*{run.name}*"))
     versions = [path for path in (place / "models/cheap").glob("*") if path.is_dir()]
     assert len(versions) == len([name for name in ground.digests if "pushed_model" in name])
 
