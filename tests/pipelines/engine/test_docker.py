@@ -14,13 +14,13 @@ from lockstep.pipelines.engine.docker import Docker, Room, check_visible, comman
 from lockstep.pipelines.engine.launch import Step
 from lockstep.pipelines.errors import BadParameter
 
-ROOM = Room("taxi-1", Path("/work/.lockstep"), Path("/work"), user="1000:1000", engine="e1")
+ROOM = Room("taxi-1", Path("/srv/.lockstep"), Path("/srv"), user="1000:1000", engine="e1")
 STEP = Step(
     "lockstep.components",
     ("pusher", "--executor_input", "{}"),
     {"MODE": "quick"},
-    Path("/work"),
-    Path("/work/.lockstep/runs/taxi-1/pusher/log.txt"),
+    Path("/srv"),
+    Path("/srv/.lockstep/runs/taxi-1/pusher/log.txt"),
     memory=10**9,
     scratch=Path("/scratch"),
     image="sha256:abc",
@@ -33,11 +33,11 @@ def test_a_step_is_one_docker_run() -> None:
     assert command_line(STEP, ROOM, "lockstep-1") == [
         *("docker", "run", "--init", "--name", "lockstep-1", "--log-driver", "none"),
         *("--user", "1000:1000", "--security-opt", "no-new-privileges"),
-        *("--tmpfs", "/tmp:exec,mode=1777", "--read-only", "--workdir", "/work"),
-        *("--label", "lockstep.run=taxi-1", "--label", "lockstep.root=/work/.lockstep"),
+        *("--tmpfs", "/tmp:exec,mode=1777", "--read-only", "--workdir", "/srv"),
+        *("--label", "lockstep.run=taxi-1", "--label", "lockstep.root=/srv/.lockstep"),
         *("--label", "lockstep.engine=e1"),
-        *("--mount", "type=bind,source=/work,target=/work,readonly"),
-        *("--mount", "type=bind,source=/work/.lockstep,target=/work/.lockstep"),
+        *("--mount", "type=bind,source=/srv,target=/srv,readonly"),
+        *("--mount", "type=bind,source=/srv/.lockstep,target=/srv/.lockstep"),
         *("--mount", "type=bind,source=/scratch,target=/scratch"),
         *("--env", "TMPDIR=/scratch", "--env", "HOME=/scratch", "--env", "MODE=quick"),
         *("--memory", "1000000000", "--memory-swap", "1000000000", "--cpus", "0.5"),
@@ -64,12 +64,12 @@ def test_what_kubernetes_would_bring_is_lent_by_this_machine() -> None:
 
 def test_volumes_and_network_are_as_the_caller_says() -> None:
     """A volume is read-only unless it says otherwise; even the project may be written to."""
-    docker = Docker(("/data", "/models:rw", "/work:rw"), network="none")
+    docker = Docker(("/data", "/models:rw", "/srv:rw"), network="none")
     line = command_line(STEP, replace(ROOM, docker=docker), "lockstep-1")
     mounts = [value for option, value in pairwise(line) if option == "--mount"]
     assert "type=bind,source=/data,target=/data,readonly" in mounts
     assert "type=bind,source=/models,target=/models" in mounts
-    assert "type=bind,source=/work,target=/work" in mounts
+    assert "type=bind,source=/srv,target=/srv" in mounts
     assert line[line.index("--network") + 1] == "none"
 
 

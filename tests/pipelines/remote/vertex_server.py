@@ -267,10 +267,8 @@ ROUTES: dict[tuple[str, str], Respond] = {
 }
 
 
-@contextmanager
-def serving() -> Generator[VertexServer]:
-    """Serve on a free port of this machine until the block ends."""
-    server = VertexServer()
+def handler_of(server: VertexServer) -> type[BaseHTTPRequestHandler]:
+    """Make what reads requests, checks who asks, and writes the answers."""
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -308,7 +306,14 @@ def serving() -> Generator[VertexServer]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+    return Handler
+
+
+@contextmanager
+def serving() -> Generator[VertexServer]:
+    """Serve on a free port of this machine until the block ends."""
+    server = VertexServer()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(server)) as http:
         server.address = f"http://127.0.0.1:{http.server_port}"
         Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
