@@ -65,7 +65,8 @@ class KubeflowSchedules:
                 assert isinstance(run.body, dict)
                 return *before, _recurring(wanted.schedule, enabled, run.body)
             case Patch():
-                raise NotImplementedError  # nothing is patchable
+                message = "Kubeflow patches nothing: such a schedule is made anew"
+                raise AssertionError(message)
             case Switch(old, enabled):
                 verb = "enable" if enabled else "disable"
                 path = f"{_RUNS}/{old.id if old else _NEW}:{verb}"

@@ -32,12 +32,12 @@ class Logs:
         return iter(self.lines)
 
     def newest(self, limit: int) -> Iterator[Run]:
-        """Not asked for."""
-        raise NotImplementedError
+        """Refuse: a verdict asks for no run."""
+        raise AssertionError
 
     def get(self, run: str) -> Run:
-        """Not asked for."""
-        raise NotImplementedError
+        """Refuse: a verdict asks for no run."""
+        raise AssertionError
 
     cancel = get
 
