@@ -51,6 +51,8 @@ layers: environment ## Check that imports only go down: pipelines > components >
 .PHONY: golden
 golden: environment ## Rewrite the golden files and the generated documents from their sources
 	$(BIN)/python tests/golden/regenerate.py
+	$(BIN)/lockstep compile pipelines/taxi/pipeline.py -o manifests/components/retrain/taxi.yaml \
+		--image lockstep-runtime@sha256:0000000000000000000000000000000000000000000000000000000000000000
 	$(BIN)/python scripts/components_page.py
 	$(BIN)/python scripts/contract_pages.py
 	$(BIN)/python scripts/kfp_page.py
