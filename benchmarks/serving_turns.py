@@ -16,9 +16,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import serving_load
 
-serving: Any = import_module("serving")  # beside this file; checkers take it for the package
+# Both stand beside this file; checkers look for them elsewhere.
+serving: Any = import_module("serving")
+serving_load: Any = import_module("serving_load")
 
 PAIR = (serving.Server("lockstep", "v1", "tfs"), serving.Server("KServe", "v1", "v2"))
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "lockstep/serving-benchmark")
@@ -52,6 +53,7 @@ def main() -> int:
 
 def process_at(port: int, server: Any) -> int:
     """Find the child of this process that was told to listen at a port."""
+    process: int
     for process in serving.family(os.getpid()):
         words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
         if any(word in (b"%d" % port, b"--port=%d" % port) for word in words):
