@@ -36,6 +36,8 @@ class Exit(IntEnum):
     """The run was cancelled before it had ended."""
     CONTRACT = 12
     """The contract is broken: a finding at or above --fail-on, or a load test's service level."""
+    ROLLED_BACK = 13
+    """The new version does not answer as it has to: what was served before still is."""
     INTERRUPTED = 130
     """Stopped by SIGINT (Ctrl-C)."""
 
@@ -133,6 +135,46 @@ class UnknownEnvironment(LockstepError):
     """The file of environments has none of this name."""
 
     exit_code = Exit.DEFINITION
+
+
+class BadModelConfig(LockstepError):
+    """A models.config, or an overlay's, does not say what is to be served."""
+
+    exit_code = Exit.DEFINITION
+
+
+class RolloutFailed(LockstepError):
+    """A step of a rollout failed."""
+
+    exit_code = Exit.ROLLED_BACK
+
+
+class RolledBack(RolloutFailed):
+    """A step of a rollout failed, and everything is again as it was."""
+
+
+class NotUndone(LockstepError):
+    """A step of a rollout failed, and what was there before could not be brought back."""
+
+    exit_code = Exit.SERVICE_UNAVAILABLE
+
+
+class NothingToUndo(LockstepError):
+    """No rollout is on record."""
+
+    exit_code = Exit.USAGE
+
+
+class UnreachableCluster(LockstepError):
+    """No Kubernetes cluster can be asked: no kubeconfig, no such context, or no answer."""
+
+    exit_code = Exit.SERVICE_UNAVAILABLE
+
+
+class ClusterRefused(LockstepError):
+    """The cluster refuses an object: permissions, a webhook, or what it says."""
+
+    exit_code = Exit.SERVICE_REFUSED
 
 
 class BadSchema(LockstepError):

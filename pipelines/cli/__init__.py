@@ -11,12 +11,14 @@ from . import (
     can_i_deploy as _can_i_deploy,
     compile as _compile,
     contract as _contract,
+    deploy as _deploy,
     explain_cache as _explain_cache,
     gc as _gc,
     lineage as _lineage,
     loadtest as _loadtest,
     models as _models,
     predict as _predict,
+    rollout as _rollout,
     run as _run,
     runs as _runs,
     schedule as _schedule,
@@ -44,6 +46,8 @@ app.add_typer(_models.app, name="models")
 app.add_typer(_predict.app)
 app.add_typer(_loadtest.app)
 app.add_typer(_serve.app)
+app.add_typer(_deploy.app)
+app.add_typer(_rollout.app, name="rollout")
 app.add_typer(_contract.app, name="contract")
 app.add_typer(_can_i_deploy.app)
 
