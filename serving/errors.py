@@ -165,6 +165,18 @@ class NothingToUndo(LockstepError):
     exit_code = Exit.USAGE
 
 
+class MissingKustomize(LockstepError):
+    """No kustomize is installed here that is new enough."""
+
+    exit_code = Exit.ENVIRONMENT
+
+
+class KustomizeFailed(LockstepError):
+    """An overlay does not render."""
+
+    exit_code = Exit.DEFINITION
+
+
 class UnreachableCluster(LockstepError):
     """No Kubernetes cluster can be asked: no kubeconfig, no such context, or no answer."""
 

@@ -25,11 +25,6 @@ _SPELLED: Final = {"float": "float32", "double": "float64", "half": "float16"}
 class NotYet(Exception):
     """What should be true is not, but may become so."""
 
-    @classmethod
-    def other(cls, address: str, version: int) -> "NotYet":
-        """Another version answers."""
-        return cls(f"{address} answers with version {version}")
-
 
 @dataclass(frozen=True)
 class Expected:
@@ -78,20 +73,19 @@ def _verify(address: str, expected: Expected) -> None:
     limit = expected.max_latency
     timeout = _PATIENCE if limit is None else min(_PATIENCE, max(1.0, 10 * limit))
     kind, _, label = expected.at.partition(":")
-    at: dict[str, Any] = {
-        "version": {"version": expected.version},
-        "label": {"label": label},
-        "newest": {},
-    }[kind]
-    options = {"timeout": timeout, "retry": Retry(attempts=1), **at}
+    at: dict[str, Any] = {"timeout": timeout, "retry": Retry(attempts=1)}
+    if kind == "version":
+        at["version"] = expected.version
+    elif kind == "label":
+        at["label"] = label
     try:
-        with Client(address, expected.model, **options) as client:
+        with Client(address, expected.model, **at) as client:
             _loaded(client, address, expected)
             if expected.loaded:
                 return
             description = client.describe()
             if description.version != expected.version:
-                raise NotYet.other(address, description.version)
+                raise _other(address, description.version)
             _signatures(description, expected)
             _predictions(client, address, description, expected)
     except (ServerUnavailable, NotServed) as error:
@@ -103,12 +97,14 @@ def _verify(address: str, expected: Expected) -> None:
 def _loaded(client: Client, address: str, expected: Expected) -> None:
     found = [one for one in client.status() if one.version == expected.version]
     if not found:
-        raise NotYet(f"{address} does not know version {expected.version}")
+        reason = f"{address} does not know version {expected.version}"
+        raise NotYet(reason)
     state = found[0]
     if state.state == "END" and state.code:
         raise _failed(expected, f"it does not load: {state.message[:500]}", "a version that loads")
     if state.state != "AVAILABLE":
-        raise NotYet(f"version {expected.version} is {state.state} at {address}")
+        reason = f"version {expected.version} is {state.state} at {address}"
+        raise NotYet(reason)
 
 
 def _signatures(description: "Description", expected: Expected) -> None:
@@ -153,7 +149,7 @@ def _predictions(
             answer = client.predict(inputs, signature_name=name)
             taken.append(time.perf_counter() - began)
             if answer.version is not None and answer.version != expected.version:
-                raise NotYet.other(address, answer.version)
+                raise _other(address, answer.version)
     except (ServerUnavailable, NotServed, DeadlinePassed):
         raise
     except LockstepError as error:
@@ -192,6 +188,10 @@ def _columns(description: "Description", signature: str, expected: Expected) -> 
 def _filled(value: Any, dtype: str) -> Any:
     """Something of the dtype where no example of the contract's pattern is known."""
     return value if value is not None else 0.0 if dtype in FLOATS else ""
+
+
+def _other(address: str, version: int) -> NotYet:
+    return NotYet(f"{address} answers with version {version}")
 
 
 def _failed(expected: Expected, what: str, allowed: str) -> RolloutFailed:

@@ -78,7 +78,7 @@ def config_to_text(config: Any) -> str:
     """Write a models.config."""
     from google.protobuf import text_format
 
-    return text_format.MessageToString(config)
+    return str(text_format.MessageToString(config))
 
 
 def pinned(

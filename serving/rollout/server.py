@@ -108,13 +108,16 @@ def plan_rollout(
     kept = old | moved
     then = pinned(now, model, {version, *kept.values()}, kept, base_path=base_path)
     stages = way(model, now, then)
-    steps = [Step(*stage) for stage in stages[:-1]] or [Step("nothing has to be loaded")]
-    steps.append(Step(f"ask version {version}", None, expected))
+    new = version not in before
+    ask = Step(f"ask version {version}", None, expected)
+    steps = [Step(*stages.pop(0), expected) if new else ask]
+    drops = [Step(*stages.pop())] if not set(before) <= set(versions_in(then, model)) else []
+    steps += [Step(*stage) for stage in stages]
     steps += [Step(f"ask {name}", None, expected.placed(f"label:{name}")) for name in moved]
-    steps += [Step(*stage) for stage in stages[-1:]]
+    steps += drops
     if version == max(versions_in(then, model)):
         steps.append(Step("ask without a version", None, expected.placed("newest")))
-    if before and version not in before:
+    if before and new:
         steps.insert(0, _rehearsal(now, expected))
     return Plan(f"{model}@{version}", then, tuple(steps), _back(now, model))
 

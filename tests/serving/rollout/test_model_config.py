@@ -11,7 +11,6 @@ from lockstep.serving.rollout.model_config import (
     config_to_text,
     labels_in,
     pinned,
-    reload_request,
     text_to_config,
     versions_in,
 )
@@ -32,18 +31,18 @@ def configs(draw: Any) -> Any:
 def test_what_is_sent_is_what_tf_serving_reads() -> None:
     """The installed messages read our bytes and our text, each field where they have it."""
     from google.protobuf import text_format
-    from tensorflow_serving.apis import model_management_pb2
+    from tensorflow_serving.config import model_server_config_pb2
 
-    protos: Any = model_management_pb2
-    request = protos.ReloadConfigRequest()
+    protos: Any = model_server_config_pb2
+    theirs = protos.ModelServerConfig()
     config = pinned(text_to_config("", ""), "m", [3, 7], {"stable": 3}, base_path="/models/m")
-    request.ParseFromString(reload_request(config))
-    (read,) = request.config.model_config_list.config
+    theirs.ParseFromString(config.SerializeToString())
+    (read,) = theirs.model_config_list.config
     assert (read.name, read.base_path, read.model_platform) == ("m", "/models/m", "tensorflow")
     assert list(read.model_version_policy.specific.versions) == [3, 7]
     assert dict(read.version_labels) == {"stable": 3}
-    assert text_format.Parse(config_to_text(config), type(request.config)()) == request.config
-    assert text_to_config(text_format.MessageToString(request.config), "theirs") == config
+    assert text_format.Parse(config_to_text(config), protos.ModelServerConfig()) == theirs
+    assert text_to_config(text_format.MessageToString(theirs), "theirs") == config
 
 
 @pytest.mark.parametrize("text", ["nonsense", "model_config_list { config { logging_config {} } }"])
