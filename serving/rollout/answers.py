@@ -122,8 +122,8 @@ def _signatures(description: "Description", expected: Expected) -> None:
 
     def specs(side: Mapping[str, Any]) -> dict[str, TensorSpec]:
         return {
-            name: TensorSpec(_SPELLED.get(i.dtype.name, i.dtype.name), i.shape)
-            for name, i in side.items()
+            name: TensorSpec(_SPELLED.get(info.dtype.name) or str(info.dtype.name), info.shape)
+            for name, info in side.items()
         }
 
     signatures = {

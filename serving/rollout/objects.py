@@ -147,6 +147,7 @@ def owned(live: Object, manager: str) -> Object:
     result: Object = {key: live[key] for key in ("apiVersion", "kind")}
     for one in ours or fields:
         _merge(result, _select(live, one["fieldsV1"]))
+    result.pop("status", None)
     meta = {k: v for k, v in result.get("metadata", {}).items() if k not in _SERVERS}
     for key in ("name", "namespace"):
         if key in live["metadata"]:
@@ -185,15 +186,25 @@ def _merge(into: Any, other: Any) -> None:
 
 def difference(before: Object | None, after: Object | None) -> str:
     """What people read before they say yes: the lines of the YAML that differ; none if none do."""
-    import yaml
-
-    def lines(one: Object | None) -> list[str]:
-        if one is None:
-            return []
-        meta = {k: v for k, v in one["metadata"].items() if k not in _SERVERS}
-        shown = {k: v for k, v in one.items() if k != "status"} | {"metadata": meta}
-        return str(yaml.safe_dump(shown, sort_keys=True)).splitlines()
-
-    old, new = lines(before), lines(after)
+    old, new = _lines(before), _lines(after)
     name = named(after or before or {"kind": "", "metadata": {"name": ""}})
     return "\n".join(unified_diff(old, new, f"live {name}", f"new {name}", lineterm="", n=2))
+
+
+def _lines(one: Object | None) -> list[str]:
+    """An object as YAML, less what only the server says; texts keep their lines."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Texts of several lines as such."""
+
+    def text(dumper: Any, value: str) -> Any:
+        style = "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    if one is None:
+        return []
+    Dumper.add_representer(str, text)
+    meta = {k: v for k, v in one["metadata"].items() if k not in _SERVERS}
+    shown = {k: v for k, v in one.items() if k != "status"} | {"metadata": meta}
+    return str(yaml.dump(shown, Dumper=Dumper, sort_keys=True)).splitlines()

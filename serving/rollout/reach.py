@@ -1,7 +1,7 @@
 """How a Deployment's pods are reached: at given addresses, or through kubectl's port-forward."""
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 
 from .answers import NotYet
@@ -15,7 +15,7 @@ def at(addresses: Sequence[str]) -> Reach:
     """The same addresses, whatever the Deployment: a gateway's, or a test's."""
 
     @contextmanager
-    def reach(_: Object) -> Iterator[Sequence[str]]:
+    def reach(_: Object) -> Generator[Sequence[str]]:
         yield addresses
 
     return reach
@@ -25,7 +25,7 @@ def forwarded(context: str | None) -> Reach:
     """Two ports of this machine, forwarded to one of the Deployment's pods."""
 
     @contextmanager
-    def reach(live: Object) -> Iterator[Sequence[str]]:
+    def reach(live: Object) -> Generator[Sequence[str]]:
         meta = live["metadata"]
         command = [
             *("kubectl", "port-forward", f"deployment/{meta['name']}", ":8500", ":8501"),

@@ -1,6 +1,6 @@
 """What a rollout to any cluster has to do, whichever API server it has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,7 +75,7 @@ class Story:
     told: list[str] = field(default_factory=list)
 
     @contextmanager
-    def reach(self, live: Object) -> Iterator[Sequence[str]]:
+    def reach(self, live: Object) -> Generator[Sequence[str]]:
         """A stand-in for the pods of a Deployment, which always serves version 1."""
         self.asked.append(live["metadata"]["name"])
         with FakeServer(self.served) as server:

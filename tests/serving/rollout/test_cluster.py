@@ -51,7 +51,7 @@ def story(address: str) -> Story:
     """A rollout to it."""
     from kubernetes import client, dynamic
 
-    configuration = client.Configuration()
+    configuration: Any = client.Configuration()
     configuration.host = address
     configuration.retries = False
     api: Any = client.ApiClient(configuration)
