@@ -50,6 +50,7 @@ class FakeCluster:
         self.requests: list[tuple[str, str]] = []
         self.stuck: Callable[[Object], bool] = lambda _: False
         self.refused: set[str] = set()
+        self.waiting = ""
 
     def get(self, kind: str, name: str) -> Object | None:
         """An object by its kind and name, whatever its namespace."""
@@ -123,12 +124,15 @@ def _discovery(path: str) -> Object | None:
 def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # head and body in one packet
 
         def do_GET(self) -> None:
             path = urlparse(self.path).path.strip("/")
             found = _discovery(path) or cluster.objects.get(path)
             if found is None and path.endswith("/pods"):
-                found = {"kind": "PodList", "apiVersion": "v1", "items": []}
+                state = {"state": {"waiting": {"reason": cluster.waiting}}}
+                pods = [{"status": {"containerStatuses": [state]}}] if cluster.waiting else []
+                found = {"kind": "PodList", "apiVersion": "v1", "items": pods}
             self._answer(found)
 
         def do_PATCH(self) -> None:

@@ -108,6 +108,19 @@ def test_a_bad_version_never_reaches_callers(what: str, story: Story, fake: Fake
     assert "versions: 1" in story.config()
 
 
+def test_a_crashing_pod_is_not_waited_for(story: Story, fake: FakeCluster) -> None:
+    """A server that cannot load its version ends again and again: that is said at once."""
+    story.deploy(1, Clock())
+    fake.stuck, fake.waiting = (
+        lambda one: "rehearsal" in one["metadata"]["name"],
+        "CrashLoopBackOff",
+    )
+    clock = Clock()
+    with pytest.raises(RolledBack, match="CrashLoopBackOff"):
+        story.deploy(2, clock)
+    assert clock.now == 0
+
+
 def test_without_a_rehearsal_what_was_there_is_applied_again(
     story: Story, fake: FakeCluster
 ) -> None:
