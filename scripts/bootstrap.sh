@@ -51,7 +51,7 @@ python=$(cat .python-version)
     "No Python $python on this machine: the locked TensorFlow and TFX wheels are built for it." \
     "any Python $python on the PATH" \
     "apt install python3.11 python3-pip (Debian 12), or pyenv install $python"
-sync() { .uv/bin/uv sync --frozen --extra tfx "$@"; }
+sync() { .uv/bin/uv sync --frozen --extra tfx --extra ci "$@"; }
 sync --check --quiet >/dev/null 2>&1 && exit # asking is quicker than byte-compiling once more
 [ -d .venv ] || echo "Creating .venv: about 3 GB, some minutes the first time"
 sync
