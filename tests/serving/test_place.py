@@ -25,7 +25,9 @@ class _Numbered:
     """A memory filesystem of its own that counts how often each file has been written."""
 
     def __init__(self) -> None:
-        self.memory: Any = fsspec.filesystem("memory", global_store=False, skip_instance_cache=True)
+        of_its_own = {"store": {}, "pseudo_dirs": [""]}
+        memory = fsspec.get_filesystem_class("memory")
+        self.memory: Any = type("Memory", (memory,), of_its_own)(skip_instance_cache=True)
         self.counts: dict[str, int] = {}
         self.lock = threading.Lock()
 
