@@ -56,6 +56,8 @@ golden: environment ## Rewrite the golden files and the generated documents from
 	$(BIN)/python scripts/components_page.py
 	$(BIN)/python scripts/contract_pages.py
 	$(BIN)/python scripts/kfp_page.py
+	$(BIN)/lockstep ci workflow cloudbuild.yaml -o .github/workflows/main.yml
+	$(BIN)/lockstep ci workflow cloudbuild-pull-request.yaml -o .github/workflows/pull-request.yml
 
 .PHONY: wheel
 wheel: environment ## Build the source distribution and, from it, the wheel into dist/

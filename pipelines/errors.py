@@ -111,3 +111,31 @@ class UnknownSchedule(LockstepError):
     """No schedule of this name is there, or several are."""
 
     exit_code = Exit.USAGE
+
+
+class BuildError(LockstepError):
+    """A step of a build cannot do its work."""
+
+    exit_code = Exit.STEP_FAILED
+
+
+class MissingResult(BuildError):
+    """What an earlier step of the build writes is not there."""
+
+    exit_code = Exit.USAGE
+
+
+class BadChanges(BuildError):
+    """The file that says what a change means does not say it."""
+
+    exit_code = Exit.DEFINITION
+
+
+class ImageNotBuilt(BuildError):
+    """Docker is missing, or did not build or push the image."""
+
+    exit_code = Exit.ENVIRONMENT
+
+
+class SmokeFailed(BuildError):
+    """The model that is served does not answer as it has to."""

@@ -9,6 +9,7 @@ import typer
 from ...serving.errors import Exit, LockstepError
 from . import (
     can_i_deploy as _can_i_deploy,
+    ci as _ci,
     compile as _compile,
     contract as _contract,
     deploy as _deploy,
@@ -50,6 +51,7 @@ app.add_typer(_deploy.app)
 app.add_typer(_rollout.app, name="rollout")
 app.add_typer(_contract.app, name="contract")
 app.add_typer(_can_i_deploy.app)
+app.add_typer(_ci.app, name="ci")
 
 
 def main() -> None:

@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from ...serving.rollout.answers import Expected
     from ...serving.store import ModelStore
 
-__all__ = ["Config", "Context", "Deadline", "DryRun", "History", "Overlay", "Rest", "Server", "app"]
+__all__ = [
+    "Config",
+    "Context",
+    "Deadline",
+    "DryRun",
+    "History",
+    "Overlay",
+    "Rest",
+    "Server",
+    "app",
+    "expected_of",
+]
 
 app: Final = typer.Typer()
 
@@ -90,7 +101,7 @@ def deploy(
             allowed="MODEL@VERSION or MODEL@ALIAS, with either --overlay or --server",
             todo="lockstep deploy taxi@champion --overlay manifests/overlays/dev",
         )
-    expected = _expected(name, reference, store, contract, rows, max_latency)
+    expected = expected_of(name, reference, store, contract, rows, max_latency)
     if overlay is not None:
         from .rollout_cluster import ToCluster
 
@@ -111,7 +122,7 @@ def deploy(
     typer.echo(f"{name}@{expected.version} is served")
 
 
-def _expected(
+def expected_of(
     name: str,
     reference: str,
     store: str,

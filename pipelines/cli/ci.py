@@ -1,0 +1,26 @@
+"""`lockstep ci`: what the steps of a build call, on Cloud Build and on every other CI."""
+
+from typing import Final
+
+import typer
+
+from .ci_changes import changes, passed, when
+from .ci_diff import diff, workflow
+from .ci_image import compile_command, image
+from .ci_release import candidate, cluster, promote, rollback, smoke
+
+app: Final = typer.Typer(
+    help="The steps of a build, as cloudbuild.yaml calls them.", no_args_is_help=True
+)
+app.command("changes")(changes)
+app.command("when", context_settings={"ignore_unknown_options": True})(when)
+app.command("image")(image)
+app.command("compile")(compile_command)
+app.command("candidate")(candidate)
+app.command("cluster")(cluster)
+app.command("smoke")(smoke)
+app.command("rollback")(rollback)
+app.command("promote")(promote)
+app.command("passed")(passed)
+app.command("diff")(diff)
+app.command("workflow")(workflow)
