@@ -5,17 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import yaml
 
 from ...serving.errors import UnknownRevision, one_of
 from ..errors import BadChanges
 
-Action = Literal["nothing", "redeploy", "retrain"]
-ACTIONS: Final[tuple[Action, ...]] = ("nothing", "redeploy", "retrain")
+ACTIONS: Final = ("nothing", "redeploy", "retrain")
 """Each includes those before it: what is retrained is deployed, too."""
-MEANS: Final[Mapping[str, Action]] = {
+MEANS: Final[Mapping[str, str]] = {
     "docs": "nothing",
     "tests": "nothing",
     "serving": "redeploy",
@@ -35,7 +34,8 @@ _SHOWN: Final = 5
 class Changes:
     """What changed since a commit, by kind, and what follows from it."""
 
-    action: Action
+    action: str
+    """One of `ACTIONS`."""
     why: str
     since: str
     """The commit to compare with; empty if there is none, and all counts as changed."""
@@ -79,8 +79,7 @@ def decide(files: Iterable[str], kinds: Kinds, *, since: str, to: str) -> Change
     for file in sorted({*files}):
         kind = kind_of(file, kinds)
         sorted_out[kind] = (*sorted_out.get(kind, ()), file)
-    asked: set[Action] = {MEANS[kind] for kind in sorted_out}
-    action: Action = next((one for one in reversed(ACTIONS) if one in asked), ACTIONS[0])
+    action = max((MEANS[kind] for kind in sorted_out), key=ACTIONS.index, default=ACTIONS[0])
     deciding = {kind: some for kind, some in sorted_out.items() if MEANS[kind] == action}
     why = "; ".join(f"{kind}: {_shown(some)}" for kind, some in deciding.items())
     return Changes(action, why or "no file differs", since, to, sorted_out)

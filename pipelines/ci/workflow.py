@@ -179,7 +179,7 @@ def _word(word: str) -> str:
     """A word for the shell."""
     parts = _marked(word)
     if len(parts) == 1:
-        return shlex.quote(word)
+        return shlex.quote(parts[0])
     escaped = (re.sub(r'([\\"$`])', r"\\\1", part) for part in parts)
     return '"' + "".join(f"${{{p}}}" if n % 2 else p for n, p in enumerate(escaped)) + '"'
 
