@@ -48,6 +48,10 @@ types: environment ## Check types with mypy and pyright, both strict
 layers: environment ## Check that imports only go down: pipelines > components > serving
 	$(BIN)/lint-imports
 
+.PHONY: validate
+validate: environment ## Render and check every overlay, Cloud Build file and workflow
+	$(BIN)/lockstep ci validate
+
 .PHONY: golden
 golden: environment ## Rewrite the golden files and the generated documents from their sources
 	$(BIN)/python tests/golden/regenerate.py

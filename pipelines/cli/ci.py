@@ -8,6 +8,7 @@ from .ci_changes import changes, passed, when
 from .ci_diff import diff, workflow
 from .ci_image import compile_command, image
 from .ci_release import candidate, cluster, promote, rollback, smoke
+from .ci_validate import validate
 
 app: Final = typer.Typer(
     help="The steps of a build, as cloudbuild.yaml calls them.", no_args_is_help=True
@@ -24,3 +25,4 @@ app.command("promote")(promote)
 app.command("passed")(passed)
 app.command("diff")(diff)
 app.command("workflow")(workflow)
+app.command("validate")(validate)

@@ -115,9 +115,9 @@ def _subject(seen: Rendered) -> Findings:
         for one in binding.get("subjects") or []:
             space = one.get("namespace") or namespace(binding)
             own = any(space == dig(n, "metadata", "name") for n in seen.of("Namespace"))
-            if one.get("kind") == "ServiceAccount" and own:
-                if not seen.has("ServiceAccount", one["name"], space):
-                    yield called(binding), f"there is no ServiceAccount {one['name']} in {space}"
+            account = one.get("kind") == "ServiceAccount"
+            if account and own and not seen.has("ServiceAccount", one["name"], space):
+                yield called(binding), f"there is no ServiceAccount {one['name']} in {space}"
 
 
 def _overlap(seen: Rendered) -> Findings:

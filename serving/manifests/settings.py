@@ -57,9 +57,9 @@ def _files(seen: Rendered) -> Iterator[tuple[str, str, str, Json]]:
     """Each flag of a model server that names a file, the file, and the ConfigMap it lies in."""
     for pods, container, where in seen.containers():
         for argument in container.get("args") or []:
-            if found := re.fullmatch(r"--(\w+_file)=(.+)", argument):
-                if config := _mounted(seen, pods, container, found[2]):
-                    yield where, found[1], found[2].rpartition("/")[2], config
+            found = re.fullmatch(r"--(\w+_file)=(.+)", argument)
+            if found and (config := _mounted(seen, pods, container, found[2])):
+                yield where, found[1], found[2].rpartition("/")[2], config
 
 
 def _file(seen: Rendered) -> Findings:
