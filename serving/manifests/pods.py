@@ -130,6 +130,17 @@ def amount(text: Any) -> float | None:
         return None
 
 
+def _evicted(seen: Rendered) -> Findings:
+    for pods in seen.pods:
+        limits = [dig(one, "resources", "limits", "ephemeral-storage") for one in pods.containers]
+        most = sum(amount(limit) or 0 for limit in limits)
+        disks = [one["emptyDir"] or {} for one in pods.volumes.values() if "emptyDir" in one]
+        sizes = [one.get("sizeLimit") for one in disks if one.get("medium") != "Memory"]
+        held = sum(amount(size) or 0 for size in sizes)
+        if any(limits) and held > most:
+            yield pods.where, f"its volumes may hold {held:.0f} bytes, its containers {most:.0f}"
+
+
 def _probe_port(seen: Rendered) -> Findings:
     for _, one, where in seen.containers():
         has = {
@@ -296,6 +307,12 @@ RULES: Final[dict[str, Rule[Rendered]]] = {
         "The API server refuses it.",
         "Raise the limit, or lower the request.",
         _above,
+    ),
+    "volume-above-limits": Rule(
+        "The volumes on the node's disk may hold more than the limits of ephemeral-storage.",
+        "The kubelet counts them to the pod, and evicts it before sizeLimit is reached.",
+        "Raise limits.ephemeral-storage of the container that fills the volume.",
+        _evicted,
     ),
     "probe-port": Rule(
         "A probe asks a port that its container does not have.",

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from lockstep.pipelines.cli import app
 from lockstep.serving.server.config import Specific, read_models
 from lockstep.serving.server.flags import parse_flags
 from lockstep.serving.server.metrics import FAMILIES
@@ -49,7 +52,7 @@ PRODUCTION: Final = BASE | CHALLENGER | GATEWAY | MONITORING | {"NetworkPolicy/c
 
 HELD: Final[Mapping[str, set[str]]] = {
     "overlays/dev": BASE | MIRROR | RETRAIN,
-    "overlays/test": BASE | CHALLENGER | MIRROR | MONITORING,
+    "overlays/test": BASE | CHALLENGER | MIRROR | MONITORING | {"NetworkPolicy/cloud-storage"},
     "overlays/staging": PRODUCTION,
     "overlays/prod": PRODUCTION,
     "jobs/retrain": BASE | MIRROR | RETRAIN | {"Job/retrain"},
@@ -163,6 +166,24 @@ def test_tf_serving_finds_what_its_arguments_name(folder: str, tmp_path: Path) -
         assert model.base_path.startswith("gs://") or "/models" in mounted
         assert read_batching_parameters(flags.batching_parameters_file).max_batch_size >= 100
         assert read_metrics_path(flags.monitoring_config_file) == "/monitoring/prometheus/metrics"
+
+
+@pytest.mark.parametrize("folder", HELD)
+def test_what_our_containers_run_is_there(folder: str) -> None:
+    """Every command of lockstep that a pod runs takes the arguments that it is given."""
+    for name, pod in pods(folder):
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            words = [*container["command"], *container["args"]]
+            if words[0] == "python":
+                done = subprocess.run([sys.executable, *words[1:3], "--help"], capture_output=True)
+                assert done.returncode == 0, (name, done.stderr)
+                told = done.stdout.decode()
+                assert all(word.partition("=")[0] in told for word in words[3:]), (name, told)
+            elif words[0] == "lockstep":
+                done = CliRunner().invoke(app, [words[1], "--help"], terminal_width=400)
+                assert done.exit_code == 0, name
+                told = re.sub(r"\x1b\[[0-9;]*m", "", done.output)
+                assert all(word.partition("=")[0] in told for word in words[3:]), (name, told)
 
 
 @pytest.mark.parametrize("folder", TWO_ARMS)

@@ -129,6 +129,7 @@ PODS: dict[str, Spoil] = {
     "memory-limit": lambda o: o.container()["resources"]["limits"].pop("memory"),
     "quantity": lambda o: o.container()["resources"]["limits"].update(memory="2GB"),
     "requests-above-limits": lambda o: o.container()["resources"]["requests"].update(memory="9Gi"),
+    "volume-above-limits": lambda o: o.pod()["volumes"][1].update(emptyDir={"sizeLimit": "1Gi"}),
     "probe-port": lambda o: o.container()["readinessProbe"]["httpGet"].update(port="rest"),
     "readiness-missing": lambda o: o.container().pop("readinessProbe"),
     "probe-status-url": lambda o: o.container()["readinessProbe"]["httpGet"].update(
