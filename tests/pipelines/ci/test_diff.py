@@ -66,7 +66,7 @@ def test_a_change_is_told_on_one_page(repository: Repository) -> None:
     assert page.startswith("# On main: retrain\n\nBecause of pipeline: contract.yaml.\n")
     assert "2 breaking" in page
     head, tail = page.split("### prod")
-    assert '-  a: "1"\n+  a: "2"\n' in head
+    assert "-  a: '1'\n+  a: '2'\n" in head
     assert head.count("@@") == 4  # one object, though its name has changed with its content
     assert "No difference." in tail
     assert page in done.output
