@@ -20,7 +20,10 @@ from . import lint
 
 __all__ = ["Checked", "defaults", "validate"]
 
-DEFAULTS: Final = ("manifests/overlays/*/", "cloudbuild*.yaml", ".github/workflows/*.y*ml")
+DEFAULTS: Final = (
+    *("manifests/overlays/*/", "manifests/access/*/", "manifests/jobs/*/"),
+    *("cloudbuild*.yaml", ".github/workflows/*.y*ml"),
+)
 
 
 class NothingToValidate(DefinitionError):

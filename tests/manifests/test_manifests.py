@@ -48,6 +48,7 @@ RETRAIN: Final = {
     "CronJob/retrain", "ServiceAccount/retrain", "Role/retrain", "RoleBinding/retrain",
     "NetworkPolicy/retrain", "ConfigMap/retrain-pipeline", "ConfigMap/retrain-settings",
 }  # fmt: skip
+ACCESS: Final = {"Namespace/lockstep", "Role/deployer", "RoleBinding/deployer"}
 PRODUCTION: Final = BASE | CHALLENGER | GATEWAY | MONITORING | {"NetworkPolicy/cloud-storage"}
 
 HELD: Final[Mapping[str, set[str]]] = {
@@ -56,6 +57,7 @@ HELD: Final[Mapping[str, set[str]]] = {
     "overlays/staging": PRODUCTION,
     "overlays/prod": PRODUCTION,
     "jobs/retrain": BASE | MIRROR | RETRAIN | {"Job/retrain"},
+    **{f"access/{environment}": ACCESS for environment in ("dev", "test", "staging", "prod")},
 }
 TWO_ARMS: Final = ["overlays/test", "overlays/staging", "overlays/prod"]
 
