@@ -25,6 +25,7 @@ HEAVY = (
     "tensorflow_data_validation",
     "apache_beam",
     "google.cloud.aiplatform",
+    "rfc3987_syntax",  # a grammar of 3 CPU-seconds, which pyproject.toml leaves out
 )
 MAX_FILE, MAX_BODY = 400, 40
 TOO_LARGE: dict[str, str] = {}
