@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of TF Serving's REST surface, for one contract.
 
 Paths, bodies and errors are those of TF Serving 2.20 (`model_servers/http_rest_api_handler.cc`,
-`util/json_tensor.cc`). A status by label is left out: TF Serving ignores the label there.
+`util/json_tensor.cc`).
 """
 
 from typing import Any, Final
@@ -61,6 +61,7 @@ def openapi(contract: Contract, server: str = "http://localhost:8501") -> Json:
             f"{label}:predict": _predict(contract, "Label", [_LABEL]),
             model: _status(contract, "", []),
             version: _status(contract, "Version", [_VERSION]),
+            label: _status(contract, "Label", [_LABEL]),
             f"{model}/metadata": _metadata(contract, "", []),
             f"{version}/metadata": _metadata(contract, "Version", [_VERSION]),
             f"{label}/metadata": _metadata(contract, "Label", [_LABEL]),
@@ -82,11 +83,16 @@ def _predict(contract: Contract, by: str, parameters: list[Json]) -> Json:
 
 
 def _status(contract: Contract, by: str, parameters: list[Json]) -> Json:
-    operation = {
+    operation: Json = {
         "operationId": f"status{by}",
         "summary": f"The state of {contract.model}'s versions{_by(by)}; 200 in any state.",
         "responses": _responses("Status", "The versions, newest first.", ["400", "404"]),
     }
+    if by == "Label":  # get_model_status_impl.cc looks for a version only
+        operation["description"] = (
+            "TF Serving ignores the label here: any label, even an unknown one, shows every version. "
+            "Ask for the label's metadata to learn whether it is served."
+        )
     return _path("get", operation, parameters)
 
 

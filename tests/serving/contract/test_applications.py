@@ -100,7 +100,7 @@ def test_the_openapi_document_is_valid(one: Contract) -> None:
 
 
 def test_the_paths_are_those_of_tf_serving() -> None:
-    """Predict and metadata by version and label, status by version: TF Serving's own URLs."""
+    """Predict, metadata and status, each by version and by label: TF Serving's own URLs."""
     paths = openapi(contract())["paths"]
     assert {
         (path, method) for path, item in paths.items() for method in item if method != "parameters"
@@ -110,6 +110,7 @@ def test_the_paths_are_those_of_tf_serving() -> None:
         ("/v1/models/taxi/labels/{label}:predict", "post"),
         ("/v1/models/taxi", "get"),
         ("/v1/models/taxi/versions/{version}", "get"),
+        ("/v1/models/taxi/labels/{label}", "get"),
         ("/v1/models/taxi/metadata", "get"),
         ("/v1/models/taxi/versions/{version}/metadata", "get"),
         ("/v1/models/taxi/labels/{label}/metadata", "get"),
