@@ -90,8 +90,8 @@ def _status(contract: Contract, by: str, parameters: list[Json]) -> Json:
     }
     if by == "Label":  # get_model_status_impl.cc looks for a version only
         operation["description"] = (
-            "TF Serving ignores the label here: any label, even an unknown one, shows every version. "
-            "Ask for the label's metadata to learn whether it is served."
+            "TF Serving ignores the label here: any label, even an unknown one, shows all of them. "
+            "The label's metadata tell whether it is served."
         )
     return _path("get", operation, parameters)
 
