@@ -34,6 +34,11 @@ test-slow: environment ## Run the slow tests: whole pipelines, comparisons with 
 test-full: environment ## Run every test, large counts included (an hour or more)
 	$(BIN)/pytest -m ""
 
+.PHONY: test-cluster
+test-cluster: environment ## Run the tests that need a Kubernetes API server (docs/cluster.md)
+	@config=$$(scripts/kube_apiserver.sh start) && trap 'scripts/kube_apiserver.sh stop' EXIT && \
+		LOCKSTEP_TEST_KUBECONFIG=$$config $(BIN)/pytest -m slow tests/cluster
+
 .PHONY: lint
 lint: environment ## Check style and formatting with ruff
 	$(BIN)/ruff check .

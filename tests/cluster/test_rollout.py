@@ -1,0 +1,169 @@
+"""Rollouts in a cluster with a real API server and real controllers, while callers keep calling.
+
+The environment is `dev` as it is in manifests/, mirror and all; the deployer is a service account
+with the rights of manifests/access; the pods' containers run here (see `kubelet`).
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from lockstep.serving.errors import Exit
+from lockstep.serving.kustomize import render
+from lockstep.serving.rollout.cluster import Cluster
+from lockstep.serving.rollout.reach import at
+from lockstep.serving.store import ModelStore
+
+from ..serving.rollout.versions import __file__ as builder
+from .conftest import drop_namespace, new_space, until, write_overlay
+from .kubelet import Kubelet
+from .place import Place, deployer, more
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(
+    client: Any, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """An empty environment, and a store with versions 1 to 6, of which 1 and 2 are good."""
+    here = tmp_path_factory.mktemp("cluster")
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(builder), str(here / "made")]
+    subprocess.run(command, check=True, env=quiet, stderr=subprocess.DEVNULL)
+    (here / "made" / "4" / "saved_model.pb").write_bytes(b"no model")
+    store = ModelStore(str(here / "store" / "taxi"))
+    for number in range(1, 7):
+        store.push(str(here / "made" / str(number)), number=number)
+    store.set_alias("champion", 2)
+    space, cluster = new_space(), Cluster(client, at([]))
+    access = render(write_overlay(here / "access", "access/dev", space))
+    overlay = write_overlay(here / "overlay", "overlays/dev", space, more(here / "store"))
+    try:
+        config = deployer(cluster, access, kubeconfig, here)
+        with Kubelet(client, space, here / "pods").running() as kubelet:
+            yield Place(cluster, kubelet, overlay, here / "store", config)
+    finally:
+        drop_namespace(client, space)
+
+
+def test_the_first_rollout_makes_an_environment_that_answers(place: Place) -> None:
+    """From an empty namespace to a pod that has mirrored its version and answers on both ports."""
+    code, output = place.deploy("1")
+    assert code == 0, (output, place.logs())
+    code, output = place.lockstep("rollout", "status", "taxi")
+    assert code == 0
+    assert "taxi: 1 served" in output
+    (pod,) = place.kubelet.pods.values()
+    assert "taxi 1 is here" in pod.log()
+
+
+def test_a_dry_run_shows_what_would_differ(place: Place) -> None:
+    """The version in the configuration, and its new name in the Deployment; nothing is changed."""
+    before = place.live()
+    code, output = place.deploy("2", "--dry-run")
+    assert code == 0, output
+    assert "versions: 2" in output
+    changed = [line for line in output.splitlines() if line.startswith("--- live")]
+    assert changed == ["--- live " + changed[0].removeprefix("--- live ")]
+    assert "Deployment" in changed[0]
+    assert place.live() == before
+
+
+def test_what_others_have_changed_is_shown(place: Place) -> None:
+    """Drift: a setting that somebody edited differs from the overlay, and only that."""
+    live = place.deployment()
+    assert live is not None
+    kind = place.cluster.client.resources.get(api_version="apps/v1", kind="Deployment")
+    kind.patch(
+        {"spec": {"revisionHistoryLimit": 9}},
+        **{"name": "tf-serving", "namespace": place.kubelet.namespace},
+        **{"content_type": "application/merge-patch+json", "field_manager": "somebody"},
+    )
+    code, output = place.deploy("1", "--dry-run")
+    assert code == 0, output
+    changed = [
+        line for line in output.splitlines() if line[:1] in "+-" and line[:3] not in ("---", "+++")
+    ]
+    assert changed == ["-  revisionHistoryLimit: 9", "+  revisionHistoryLimit: 5"]
+    code, output = place.deploy("1")
+    assert code == 0, output
+    live = place.deployment()
+    assert live is not None
+    assert live["spec"]["revisionHistoryLimit"] == 5
+
+
+BAD: Final = {
+    "missing signature": ("3", (), "no signature serving_default"),
+    "corrupt": ("4", (), "CrashLoopBackOff"),
+    "slow": ("5", ("--max-latency=100",), "slow"),
+    "refusing": ("6", (), "taxi@6"),
+    "stuck": ("2", ("--deadline=5",), "0 of 1 pods new"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_version_is_undone_and_no_caller_notices(what: str, place: Place) -> None:
+    """Every object is as it was, the pod aside is gone, no request failed or met the version."""
+    version, options, said = BAD[what]
+    before = place.live()
+    place.kubelet.full = what == "stuck"
+    try:
+        with place.callers() as tally:
+            code, output = place.deploy(version, *options)
+    finally:
+        place.kubelet.full = False
+    assert code == Exit.ROLLED_BACK, (output, place.logs())
+    assert said in output
+    assert not tally.wrong
+    assert set(tally.versions) == {1.0}
+    assert place.live() == before
+    assert place.deployment("tf-serving-rehearsal") is None
+
+
+def test_a_bad_version_that_was_not_asked_aside_is_undone_too(place: Place) -> None:
+    """The old pod stays until the new one is ready, so there is somebody to go back to."""
+    before = place.live()
+    with place.callers() as tally:
+        code, output = place.deploy("4", "--no-rehearse")
+    assert code == Exit.ROLLED_BACK, (output, place.logs())
+    assert not tally.wrong
+    assert set(tally.versions) == {1.0}
+    assert place.live() == before
+
+
+def test_a_good_version_takes_over_and_is_undone_on_demand(place: Place) -> None:
+    """Callers change over without a failure, and back; both are on record."""
+    with place.callers() as tally:
+        code, output = place.deploy("champion")
+        assert code == 0, (output, place.logs())
+        until(lambda: tally.versions[2.0] > 0)
+        code, output = place.lockstep("rollout", "undo", "taxi")
+        assert code == 0, (output, place.logs())
+        seen = tally.versions[1.0]
+        until(lambda: tally.versions[1.0] > seen)
+    assert not tally.wrong
+    code, output = place.lockstep("rollout", "status", "taxi")
+    assert code == 0
+    assert "taxi: 1 served" in output
+    assert output.count("undone") >= 3
+    assert "undo" in output
+    assert place.deployment("tf-serving-rehearsal") is None
+
+
+def test_undoing_the_first_rollout_leaves_the_namespace(place: Place) -> None:
+    """What was there before it was nothing; the deployer's own role and the record stay."""
+    while any(one for name, one in place.live().items() if name.startswith("Deployment")):
+        code, output = place.lockstep("rollout", "undo", "taxi")
+        assert code == 0, output
+    assert [name for name, one in place.live().items() if one] == [
+        f"Namespace {place.kubelet.namespace}"
+    ]
+    code, output = place.lockstep("rollout", "undo", "taxi")
+    assert code == Exit.USAGE
+    assert "no rollout" in output
