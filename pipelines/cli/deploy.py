@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ...serving.store import ModelStore
 
 __all__ = [
+    "Arm",
     "Config",
     "Context",
     "Deadline",
@@ -48,6 +49,7 @@ Config = Annotated[
 Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds until it is undone.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
 History = Annotated[Path, typer.Option(help="Where rollouts to a server are on record.")]
+Arm = Annotated[str, typer.Option(help="For a cluster: champion, or challenger.")]
 Context = Annotated[str | None, typer.Option(help="Of the kubeconfig, if not the current one.")]
 
 
@@ -62,6 +64,7 @@ def deploy(
     ] = None,
     config: Config = None,
     context: Context = None,
+    arm: Arm = "champion",
     store: Annotated[
         str,
         typer.Option(envvar="LOCKSTEP_STORE", metavar="BASE", help="Where the models are."),
@@ -105,7 +108,7 @@ def deploy(
     if overlay is not None:
         from .rollout_cluster import ToCluster
 
-        cluster = ToCluster(overlay, context, grpc, rest, rehearse)
+        cluster = ToCluster(overlay, context, grpc, rest, rehearse, arm)
         cluster.deploy(expected, deadline, typer.echo, dry_run)
     else:
         from .rollout_server import ToServer

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ...serving.errors import BadTarget
-from .deploy import Config, Context, Deadline, DryRun, History, Overlay, Rest, Server, as_json
+from .deploy import (
+    Arm,
+    Config,
+    Context,
+    Deadline,
+    DryRun,
+    History,
+    Overlay,
+    Rest,
+    Server,
+    as_json,
+)
 from .runs import print_table
 
 if TYPE_CHECKING:
@@ -26,11 +37,12 @@ def status(
     overlay: Overlay = None,
     server: Server = None,
     context: Context = None,
+    arm: Arm = "champion",
     history: History = _HISTORY,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what is served, and what has been rolled out."""
-    to = _to(model, overlay, server, None, None, context, history)
+    to = _to(model, overlay, server, None, None, context, history, arm)
     served, records = to.served(model), to.records()
     if json:
         typer.echo(as_json({"model": model, "served": served, "rollouts": records}))
@@ -72,6 +84,7 @@ def _to(
     config: Path | None,
     context: str | None,
     history: Path,
+    arm: str = "champion",
 ) -> "ToServer | ToCluster":
     if (overlay is None) == (server is None):
         raise BadTarget(
@@ -82,7 +95,7 @@ def _to(
     if overlay is not None:
         from .rollout_cluster import ToCluster
 
-        return ToCluster(overlay, context, None, rest, rehearse=False)
+        return ToCluster(overlay, context, None, rest, rehearse=False, arm=arm)
     from .rollout_server import ToServer
 
     return ToServer(model, server or "", rest, config, history)

@@ -61,9 +61,8 @@ class ToCluster:
     ) -> None:
         """Serve a version, or print what would differ."""
         from ...serving.rollout.cluster import plan_rollout
-        from ...serving.rollout.objects import pin
 
-        objects = pin(self.objects, self.arm, expected.model, expected.version)
+        objects = self._pinned(expected.model, expected.version)
         if dry_run:
             self._differences(objects, tell)
             return
@@ -95,12 +94,12 @@ class ToCluster:
         """What has been rolled out."""
         return self.cluster.records(self.namespace)
 
-    def served(self, model: str) -> tuple[int, ...]:
-        """The versions that the live Deployment pins."""
+    def served(self, model: str, arm: str | None = None) -> tuple[int, ...]:
+        """The versions that the live Deployment of an arm pins."""
         from ...serving.rollout.model_config import text_to_config, versions_in
         from ...serving.rollout.objects import deployment_of
 
-        live = self.cluster.get(deployment_of(self.objects, self.arm)) or {}
+        live = self.cluster.get(deployment_of(self.objects, arm or self.arm)) or {}
         pod = live.get("spec", {}).get("template", {}).get("spec", {})
         for name in (v["configMap"]["name"] for v in pod.get("volumes", []) if "configMap" in v):
             meta = {"name": name, "namespace": self.namespace}
@@ -109,6 +108,21 @@ class ToCluster:
             if text is not None:
                 return versions_in(text_to_config(text, name), model)
         return ()
+
+    def _pinned(self, model: str, version: int) -> list[dict[str, Any]]:
+        """The overlay with the version in our arm; another arm keeps what it serves.
+
+        An arm that serves nothing yet gets the same version: an A/A test.
+        """
+        from ...serving.rollout.objects import arms, pin
+
+        objects = pin(self.objects, self.arm, model, version)
+        for other in arms(objects):
+            if other != self.arm:
+                objects = pin(
+                    objects, other, model, max(self.served(model, other), default=version)
+                )
+        return objects
 
     def _differences(self, objects: list[dict[str, Any]], tell: Callable[[str], None]) -> None:
         """Ask the API server what each object would become."""

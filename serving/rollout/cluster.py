@@ -5,7 +5,9 @@ no Service selects. Only when it has answered over both ports, the Deployment th
 changed; Kubernetes then replaces its pods one by one.
 """
 
+import gzip
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ __all__ = ["MANAGER", "Change", "Cluster", "Rolled", "connect", "plan_rollout", 
 
 MANAGER: Final = "lockstep"
 _RECORDS: Final = "lockstep-rollouts"
+_PACKED: Final = "rollouts.gz"
 _KEPT: Final = 5
+_ROUTES: Final = ("HTTPRoute", "GRPCRoute")
 _HOPELESS: Final = ("CrashLoopBackOff", "InvalidImageName", "CreateContainerConfigError")
 
 Reach = Callable[[Object], AbstractContextManager[Sequence[str]]]
@@ -112,7 +116,8 @@ class Cluster:
     def records(self, namespace: str) -> list[Record]:
         """What has been rolled out to a namespace."""
         live = self.get(_records(namespace, []))
-        lines = (live or {}).get("data", {}).get("rollouts", "").splitlines()
+        packed = (live or {}).get("binaryData", {}).get(_PACKED)
+        lines = gzip.decompress(b64decode(packed)).decode().splitlines() if packed else []
         return [Record(**json.loads(line)) for line in lines]
 
     def record(self, namespace: str, record: Record) -> None:
@@ -207,8 +212,9 @@ def plan_rollout(
     before = tuple(owned(live, MANAGER) for _, live in lives if live is not None)
     absent = tuple(one for one, live in lives if live is None and one["kind"] != "Namespace")
     there = cluster.get(wanted) is not None
-    change = Change(tuple(objects))
-    steps = [Step("apply the overlay, and ask its pods", change, Rolled(wanted, expected))]
+    routes = tuple(one for one in objects if one["kind"] in _ROUTES)
+    pods = Change(tuple(one for one in objects if one not in routes))
+    steps = [Step("apply the overlay, and ask its pods", pods, Rolled(wanted, expected))]
     drop: tuple[Object, ...] = ()
     if rehearse and there:
         aside = rehearsal(objects, arm)
@@ -220,10 +226,11 @@ def plan_rollout(
         ]
     others = [o for o in objects if o["kind"] == "Deployment" and o is not wanted]
     steps += [Step(f"wait for {named(one)}", None, Rolled(one)) for one in others]
+    steps += [Step("let the routes send callers", Change(routes))] if routes else []
     back = Step("apply again what was there", Change(before, (*absent, *drop)))
     waits = [Step(f"wait for {named(wanted)}", None, Rolled(wanted))] if there else []
     name = f"{expected.model}@{expected.version}"
-    return Plan(name, change, tuple(steps), (back, *waits))
+    return Plan(name, Change(tuple(objects)), tuple(steps), (back, *waits))
 
 
 def plan_undo(name: str, before: Change, after: Change, arm: str) -> Plan:
@@ -236,11 +243,15 @@ def plan_undo(name: str, before: Change, after: Change, arm: str) -> Plan:
 
 
 def _records(namespace: str, records: Sequence[Record]) -> Object:
+    """Lines for people, and all of it packed: a ConfigMap holds no more than a megabyte."""
+    lines = "\n".join(json.dumps(vars(one)) for one in records)
+    said = "\n".join(f"{one.at} {one.name} {one.outcome} {one.why}".strip() for one in records)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": _RECORDS, "namespace": namespace},
-        "data": {"rollouts": "\n".join(json.dumps(vars(one)) for one in records)},
+        "data": {"rollouts": said},
+        "binaryData": {_PACKED: b64encode(gzip.compress(lines.encode(), mtime=0)).decode()},
     }
 
 

@@ -13,6 +13,7 @@ from .model_config import config_to_text, labels_in, pinned, text_to_config
 __all__ = [
     "ARM",
     "Object",
+    "arms",
     "deployment_of",
     "difference",
     "named",
@@ -46,24 +47,30 @@ def ordered(objects: Iterable[Object]) -> list[Object]:
     return sorted(objects, key=lambda one: rank.get(one["kind"], middle))
 
 
+def arms(objects: Iterable[Object]) -> dict[str, Object]:
+    """The Deployment of each arm."""
+    labelled = (
+        (one["metadata"].get("labels", {}).get(ARM), one)
+        for one in objects
+        if one["kind"] == "Deployment"
+    )
+    return {arm: one for arm, one in labelled if arm}
+
+
 def deployment_of(objects: Iterable[Object], arm: str) -> Object:
     """The Deployment of an arm.
 
     Raises:
         BadModelConfig: the overlay has none.
     """
-    arms = {
-        one["metadata"].get("labels", {}).get(ARM): one
-        for one in objects
-        if one["kind"] == "Deployment"
-    }
-    if arm not in arms:
+    there = arms(objects)
+    if arm not in there:
         raise BadModelConfig(
             given=f"no Deployment with the label {ARM}: {arm}",
-            allowed=", ".join(sorted(filter(None, arms))) or "an overlay of manifests/",
+            allowed=", ".join(sorted(there)) or "an overlay of manifests/",
             todo="name another arm, or switch this one on in the overlay",
         )
-    return arms[arm]
+    return there[arm]
 
 
 def pin(objects: Sequence[Object], arm: str, model: str, version: int) -> list[Object]:

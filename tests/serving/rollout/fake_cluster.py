@@ -18,6 +18,7 @@ Object = dict[str, Any]
 KINDS = {
     "api/v1": ["Namespace", "ConfigMap", "Service", "ServiceAccount", "Pod"],
     "apis/apps/v1": ["Deployment"],
+    "apis/gateway.networking.k8s.io/v1": ["HTTPRoute"],
 }
 
 
@@ -103,9 +104,13 @@ def _discovery(path: str) -> Object | None:
     if path == "api":
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "apis":
-        version = {"groupVersion": "apps/v1", "version": "v1"}
-        group = {"name": "apps", "versions": [version], "preferredVersion": version}
-        return {"kind": "APIGroupList", "groups": [group]}
+        names = [path.split("/")[1] for path in KINDS if path.startswith("apis/")]
+        versions = [{"groupVersion": f"{name}/v1", "version": "v1"} for name in names]
+        groups = [
+            {"name": name, "versions": [version], "preferredVersion": version}
+            for name, version in zip(names, versions, strict=True)
+        ]
+        return {"kind": "APIGroupList", "groups": groups}
     if path in KINDS:
         resources = [
             {

@@ -1,5 +1,6 @@
 """A rollout to a cluster: the official client against a small API server."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,11 @@ from typer.testing import CliRunner
 
 from lockstep.pipelines.cli import app
 from lockstep.serving.errors import ClusterRefused, Exit, LockstepError, RolledBack
-from lockstep.serving.rollout.objects import difference, owned
+from lockstep.serving.rollout.answers import Expected
+from lockstep.serving.rollout.cluster import plan_rollout
+from lockstep.serving.rollout.engine import roll_out
+from lockstep.serving.rollout.history import Record
+from lockstep.serving.rollout.objects import difference, owned, pin
 
 from .fake_cluster import FakeCluster
 from .scenarios import NAMESPACE, PROMISED, Story, contract, overlay
@@ -173,6 +178,71 @@ def test_a_difference_is_read_by_people() -> None:
     lines = difference(old, new).splitlines()
     assert [line for line in lines[2:] if line[0] in "+-"] == ["-  replicas: 1", "+  replicas: 3"]
     assert difference(None, new).count("\n+") > 10
+
+
+def test_the_record_has_room_for_large_overlays(story: Story, fake: FakeCluster) -> None:
+    """A ConfigMap holds a megabyte: five rollouts with a compiled pipeline of 200 kB fit, whole."""
+    pipeline = "\n".join(f"task-{number}: {{image: runtime}}" for number in range(8000))
+    there = {"apply": [{"kind": "ConfigMap", "data": {"pipeline.yaml": pipeline}}], "delete": []}
+    text = json.dumps(there)
+    made = [
+        Record(f"taxi@{number}", "done", "", "2026-01-31T06:00:00Z", text, text)
+        for number in range(7)
+    ]
+    for one in made:
+        story.cluster.record(NAMESPACE, one)
+    kept = fake.get("ConfigMap", "lockstep-rollouts")
+    assert len(json.dumps(kept)) < 1 << 20 < len(text) * 10
+    assert story.cluster.records(NAMESPACE) == made[-5:]
+    assert kept is not None
+    assert kept["data"]["rollouts"].splitlines()[-1] == "2026-01-31T06:00:00Z taxi@6 done"
+
+
+def test_routes_come_last(story: Story, fake: FakeCluster) -> None:
+    """No weight sends callers to an arm before its pods have answered."""
+    route = {
+        **{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"},
+        **{"metadata": {"name": "tf-serving", "namespace": NAMESPACE}, "spec": {}},
+    }
+    objects = pin([*overlay(), route], "champion", "taxi", 1)
+    expected = Expected("taxi", 1, contract())
+    plan = plan_rollout(story.cluster, objects, "champion", expected, rehearse=True)
+    roll_out(plan, story.cluster, Clock(), deadline=5)
+    assert [path.rsplit("/", 2)[1] for _, path in fake.requests][-1] == "httproutes"
+    assert [path.rsplit("/", 2)[1] for _, path in fake.requests].count("httproutes") == 1
+    assert plan.steps[-2].check is not None
+
+
+def two_arms() -> list[dict[str, Any]]:
+    """The small environment with a challenger."""
+    text = json.dumps(overlay()[1:]).replace("tf-serving-config", "tf-serving-config-challenger")
+    text = text.replace('"tf-serving"', '"tf-serving-challenger"').replace("champion", "challenger")
+    return [*overlay(), *json.loads(text)]
+
+
+@pytest.mark.parametrize(("arm", "changed"), [("champion", ""), ("challenger", "-challenger")])
+def test_the_other_arm_keeps_what_it_serves(arm: str, changed: str, story: Story) -> None:
+    """The overlay's own versions are nobody's: a rollout to one arm leaves the other one alone."""
+    from lockstep.pipelines.cli.rollout_cluster import ToCluster
+
+    def dry_run(arm: str, version: int) -> list[str]:
+        to, told = ToCluster(Path(), None, None, None, False, arm), list[str]()
+        vars(to).update(cluster=story.cluster, objects=two_arms())
+        to.deploy(Expected("taxi", version), 5, told.append, dry_run=True)
+        return told
+
+    first = "\n".join(dry_run("champion", 3))
+    assert first.count("versions: 3") == 2
+    assert "versions: 7" not in first
+    for one in pin(pin(two_arms(), "champion", "taxi", 3), "challenger", "taxi", 4):
+        story.cluster.applied(one)
+    told = dry_run(arm, 5)
+    same = {line for line in told if line.startswith("= ")}
+    other = "" if changed else "-challenger"
+    assert f"= Deployment {NAMESPACE}/tf-serving{other}" in same
+    assert any(
+        one.startswith(f"--- live Deployment {NAMESPACE}/tf-serving{changed}") for one in told
+    )
 
 
 KUBECONFIG = """apiVersion: v1
