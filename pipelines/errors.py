@@ -137,5 +137,27 @@ class ImageNotBuilt(BuildError):
     exit_code = Exit.ENVIRONMENT
 
 
+class CannotRunStep(BuildError):
+    """A step of a build needs something that this machine, or the command, does not give it."""
+
+    exit_code = Exit.ENVIRONMENT
+
+
+class BadCommit(BuildError):
+    """There is no such commit to build, or a build of this id is there already."""
+
+    exit_code = Exit.USAGE
+
+
+class BadSubstitution(BuildError):
+    """A substitution has no value that anybody here could know."""
+
+    exit_code = Exit.USAGE
+
+
+class StepFailed(BuildError):
+    """A step of a build failed, or took too long."""
+
+
 class SmokeFailed(BuildError):
     """The model that is served does not answer as it has to."""

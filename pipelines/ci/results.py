@@ -33,3 +33,27 @@ def read(folder: Path, name: str) -> Any:
             allowed=f"what the step before wrote there: lockstep ci {name}",
             todo="run that step first, in the same directory, or name its --folder",
         ) from error
+
+
+def found(folder: Path, name: str) -> Any:
+    """The same, or None where the step has left nothing."""
+    return read(folder, name) if (folder / f"{name}.json").exists() else None
+
+
+def version_of(folder: Path, name: str, model: str) -> tuple[str, str]:
+    """A model and the version or alias that is meant: the one named, or else a step's result.
+
+    Raises:
+        MissingResult: none is named, and the step has not run here, or was about another model.
+    """
+    own, _, reference = model.partition("@")
+    if reference:
+        return own, reference
+    result = read(folder, name)
+    if result["model"] != own:
+        raise MissingResult(
+            given=f"lockstep ci {name} was about {result['model']}, not {own}",
+            allowed=f"the same model in every step, or {own}@VERSION",
+            todo="correct the name",
+        )
+    return own, str(result["version"])

@@ -97,13 +97,20 @@ def when(
 def passed(
     record: Record,
     build: Annotated[str, typer.Option(help="The build's id.")] = "",
+    folder: Folder = HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,
 ) -> None:
-    """Put on record that this commit went all the way: the next build is compared with it."""
-    from ..ci.changes import commit
+    """Put on record that this commit went all the way: the next build is compared with it.
+
+    If what changed asked for a model to be served, one must have been promoted.
+    """
+    from ..ci.changes import ACTIONS, commit
     from ..ci.passed import write
+    from ..ci.results import read
 
     head = commit(Path(), "HEAD")
+    if read(folder, "changes")["action"] != ACTIONS[0]:
+        read(folder, "promote")
     if not dry_run:
         write(record, head, build)
     typer.echo(f"{'would record' if dry_run else 'recorded'} {head} in {record}")

@@ -25,7 +25,8 @@ def image(
         list[str] | None, typer.Option(help="As for docker build: id=...,src=...")
     ] = None,
     use: Annotated[
-        str, typer.Option(metavar="NAME@DIGEST", help="Build nothing: take this image.")
+        str,
+        typer.Option(metavar="NAME@DIGEST", help="Build nothing, take this image. [it is built]"),
     ] = "",
     into: Annotated[str, typer.Option(metavar="RESULT", help="What the result is called.")] = (
         "image"
@@ -44,7 +45,7 @@ def image(
     from ..ci.image import Image, Recipe, build, has_buildx, plan
     from ..ci.results import read, write
 
-    runtime = [f"RUNTIME={reference(read(folder, on))}"] if on and not use else []
+    runtime = [f"RUNTIME={reference(read(folder, on))}"] if on else []
     arguments = (*(build_arg or ()), *runtime)
     recipe = Recipe(name, tag or "", file, context, arguments, tuple(secret or ()))
     if not use and not tag:

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from typer.testing import CliRunner
 
 from lockstep.pipelines.ci.changes import ACTIONS, MEANS, changes, decide, kind_of, load_kinds
+from lockstep.pipelines.ci.results import write
 from lockstep.pipelines.cli import app
 from lockstep.pipelines.errors import BadChanges
 from lockstep.serving.errors import Exit, LockstepError, UnknownRevision
@@ -133,6 +134,8 @@ def test_since_the_last_build_that_passed(repository: Repository) -> None:
     record = f"--record={repository.root}/.lockstep/passed.json"
     (repository.root / ".lockstep").mkdir()
     assert lockstep("changes", record)[1].startswith("retrain: no build has passed yet")
+    assert lockstep("passed", record, "--build=1")[0] == Exit.USAGE  # nothing was promoted
+    write(repository.root / ".lockstep/ci", "promote", [])
     assert lockstep("passed", record, "--build=1")[0] == Exit.OK
     repository.commit("pipelines/taxi/model.py")  # its build fails
     repository.commit("README.md")

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from lockstep.pipelines.ci.cluster import kubeconfig, request, write
+from lockstep.pipelines.ci.target import read
 from lockstep.pipelines.cli import app
-from lockstep.serving.errors import BadTarget, Exit
+from lockstep.serving.errors import BadTarget
 
 NAME = "projects/p/locations/l/clusters/c"
 BY_ADDRESS = {"endpoint": "10.0.0.2", "masterAuth": {"clusterCaCertificate": "Q0E="}}
@@ -83,9 +84,30 @@ def test_a_cluster_that_is_not_there_is_told() -> None:
         kubeconfig(NAME, Google({}, ok=False, status_code=403, text="no"))
 
 
-def test_no_cluster_is_no_mistake() -> None:
-    """A build that deploys to a server leaves every kubeconfig alone."""
-    done = CliRunner().invoke(app, ["ci", "cluster", ""])
-    assert (done.exit_code, "stays as it is" in done.output) == (Exit.OK, True)
-    done = CliRunner().invoke(app, ["ci", "cluster", NAME, "--dry-run"])
-    assert done.output.startswith("GET https://container.googleapis.com/")
+def test_where_a_model_is_served(tmp_path: Path) -> None:
+    """What belongs to a cluster and what belongs to a server is told apart before anything runs."""
+    words = ["ci", "target", f"--folder={tmp_path}"]
+
+    def target(*options: str) -> tuple[object, str]:
+        done = CliRunner().invoke(app, [*words, *options])
+        return done.exception, done.output
+
+    assert target("--cluster=", "--overlay=", "--server=grpc://h:1", "--rest=http://h:2")[0] is None
+    assert read(tmp_path).options()["server"] == "grpc://h:1"
+    assert target("--overlay=o", "--server=")[0] is None
+    assert read(tmp_path).options() == {
+        "overlay": Path("o"),
+        "server": None,
+        "rest": None,
+        "config": None,
+        "context": None,
+    }
+    for wrong in (
+        ("--overlay=", "--server="),
+        ("--overlay=o", "--server=grpc://h:1"),
+        ("--server=grpc://h:1", f"--cluster={NAME}"),
+        ("--overlay=o", "--config=c"),
+    ):
+        assert isinstance(target(*wrong)[0], BadTarget), wrong
+    said = target("--overlay=o", f"--cluster={NAME}", "--dry-run")[1]
+    assert said.startswith("GET https://container.googleapis.com/")

@@ -67,7 +67,7 @@ def test_a_change_is_told_on_one_page(repository: Repository) -> None:
     assert "2 breaking" in page
     head, tail = page.split("### prod")
     assert "-  a: '1'\n+  a: '2'\n" in head
-    assert head.count("@@") == 4  # one object, though its name has changed with its content
+    assert head.count("--- main ") == 1  # one object, though its name changes with its content
     assert "No difference." in tail
     assert page in done.output
 

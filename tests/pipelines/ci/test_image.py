@@ -125,6 +125,9 @@ def test_an_image_that_is_there_is_taken(docker: Docker) -> None:
     assert image("r.example/x", f"--use=r.example/y@{DIGEST}")[0] == Exit.OK
     assert (read(Path(".lockstep/ci"), "image")["image"], docker.asked()) == ("r.example/y", [])
     assert image("r.example/x", "--use=r.example/y:1")[0] == Exit.USAGE
+    assert image("r.example/x", "--use=", "--tag=1")[0] == Exit.OK
+    assert docker.asked()[-1].startswith("buildx build")
+    assert image("r.example/x", f"--use=r.example/y@{DIGEST}", "--on=none")[0] == Exit.USAGE
 
 
 @pytest.mark.parametrize("fails", ["buildx build", "buildx create"])

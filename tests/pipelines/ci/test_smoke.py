@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lockstep.pipelines.ci.results import read
+from lockstep.pipelines.ci.results import read, write
 from lockstep.pipelines.ci.smoke import smoke
 from lockstep.pipelines.cli import app
+from lockstep.pipelines.errors import MissingResult
 from lockstep.serving.errors import Exit, LockstepError
 from lockstep.serving.rollout.answers import Expected
 from lockstep.serving.rollout.server import available
@@ -51,11 +52,15 @@ class Place:
         """Where the versions are."""
         return ModelStore.open(str(self.folder), "m")
 
-    def lockstep(self, *words: str) -> tuple[int, str]:
-        """Run a command against the server; its exit code and what it said."""
+    @property
+    def where(self) -> list[str]:
+        """The options that name the server."""
         grpc, rest = self.server.address.grpc, self.server.address.rest
-        where = [f"--server=grpc://127.0.0.1:{grpc}", f"--rest=http://127.0.0.1:{rest}"]
-        done = CliRunner().invoke(app, [*words, f"--store={self.folder}", *where])
+        return [f"--server=grpc://127.0.0.1:{grpc}", f"--rest=http://127.0.0.1:{rest}"]
+
+    def ci(self, *words: str) -> tuple[int, str]:
+        """Run a build's command; its exit code and what it said."""
+        done = CliRunner().invoke(app, ["ci", *words, f"--store={self.folder}"])
         error = done.exception
         if isinstance(error, LockstepError):
             return int(error.exit_code), f"{done.output}{error}"
@@ -64,7 +69,7 @@ class Place:
 
     def smoke(self, model: str, *more: str) -> tuple[int, str]:
         """Ask the model that is served."""
-        return self.lockstep("ci", "smoke", model, "--contract=contract.yaml", *more)
+        return self.ci("smoke", model, "--contract=contract.yaml", *more)
 
 
 @pytest.fixture
@@ -93,36 +98,55 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 @pytest.mark.slow
 def test_a_version_that_answers_wrongly_is_taken_back(place: Place) -> None:
     """It is deployed, fails what an application recorded, is undone, and never tried again."""
+    assert CliRunner().invoke(app, ["ci", "target", *place.where]).exit_code == Exit.OK
     assert place.smoke("m@champion")[0] == Exit.OK
-    assert place.lockstep("ci", "rollback", "m")[1].endswith("there is nothing to undo\n")
     place.store.push(str(place.folder / "made/2"), number=2)
-    choose = ["ci", "candidate", "m", f"--store={place.folder}"]
-    assert CliRunner().invoke(app, choose).exit_code == Exit.OK
-    code, said = place.lockstep("deploy", "m@candidate")
+    assert place.ci("candidate", "m")[0] == Exit.OK
+    code, said = place.ci("deploy", "m")
     assert code == Exit.OK, said
+    assert place.ci("rollback", "m", "--dry-run")[0] == Exit.ROLLED_BACK  # nobody has asked it yet
 
-    code, said = place.smoke("m@candidate")
+    code, said = place.smoke("m")
     assert code == Exit.STEP_FAILED
     assert "m@2: " in said
     assert "replay-" in said
     assert read(Path(".lockstep/ci"), "smoke")["passed"] is False
-    assert place.lockstep("ci", "rollback", "m", "--dry-run")[0] == Exit.ROLLED_BACK
+    assert place.ci("rollback", "m", "--dry-run")[0] == Exit.ROLLED_BACK
     assert place.store.alias("rejected") is None
 
-    code, said = place.lockstep("ci", "rollback", "m")
+    code, said = place.ci("rollback", "m")
     assert code == Exit.ROLLED_BACK
     assert "m@2 is rejected" in said
     address = f"grpc://127.0.0.1:{place.server.address.grpc}"
     assert available(address, "m") == (1,)
     assert place.store.alias("rejected") == 2
-    assert CliRunner().invoke(app, choose).exit_code == Exit.OK
+    assert place.ci("promote", "m", "--to=next")[0] == Exit.USAGE  # nothing was let stand
+    assert place.ci("candidate", "m")[0] == Exit.OK
     assert place.store.alias("candidate") == 1
-    code, said = place.smoke("m@candidate")
+    assert place.ci("deploy", "m")[0] == Exit.OK
+    code, said = place.smoke("m")
     assert (code, said.count("version 1 answers, and 1 recorded requests")) == (Exit.OK, 2)
+    assert place.ci("rollback", "m")[1].endswith("there is nothing to undo\n")
+    assert place.ci("promote", "m", "--to=next")[0] == Exit.OK
 
     code, said = place.smoke("m@2", "--deadline=1")
     assert code == Exit.STEP_FAILED
     assert "too late" in said
+
+
+@pytest.mark.slow
+def test_what_nobody_has_asked_is_taken_back(place: Place) -> None:
+    """A build whose smoke test did not come to an end does not go on, and may try again."""
+    CliRunner().invoke(app, ["ci", "target", *place.where])
+    place.store.push(str(place.folder / "made/2"), number=2)
+    assert place.ci("candidate", "m")[0] == Exit.OK
+    assert place.ci("deploy", "m")[0] == Exit.OK
+    code, said = place.ci("rollback", "m")
+    assert (code, "no smoke test has asked it" in said) == (Exit.ROLLED_BACK, True)
+    assert available(f"grpc://127.0.0.1:{place.server.address.grpc}", "m") == (1,)
+    assert place.store.alias("rejected") is None
+    assert place.ci("candidate", "m")[0] == Exit.OK
+    assert place.store.alias("candidate") == 2
 
 
 class Clock:
@@ -154,11 +178,20 @@ def test_a_server_that_is_not_there_gets_its_time_and_no_more() -> None:
     assert tried == [0, 0.5, 1, 1.5, 2, 2.5, 3]
 
 
-def test_without_a_smoke_test_nothing_is_let_through(
+def test_a_step_that_was_left_out_is_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A build whose smoke test was left out does not go on."""
+    """Each step of a rollout wants what the one before has found, and about the same model."""
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["ci", "rollback", "m", "--server=grpc://127.0.0.1:1"])
-    assert isinstance(done.exception, LockstepError)
-    assert done.exception.exit_code == Exit.USAGE
+    folder = Path(".lockstep/ci")
+
+    def missed(*words: str) -> bool:
+        error = CliRunner().invoke(app, ["ci", *words]).exception
+        return isinstance(error, MissingResult)
+
+    assert all(missed(step, "m") for step in ("deploy", "smoke", "rollback"))
+    write(folder, "target", {"server": "grpc://127.0.0.1:1"})
+    assert all(missed(step, "m") for step in ("deploy", "smoke", "rollback"))
+    assert missed("promote", "m", "--to=x")
+    write(folder, "candidate", {"model": "other", "version": 1})
+    assert missed("deploy", "m")
