@@ -116,3 +116,5 @@ def _describe(field: Any, type_name: str, ours: Mapping[str, int]) -> None:
         field.type, field.type_name = ours[bare], f".lockstep.{bare}"
     else:
         field.type = proto.Type.Value(f"TYPE_{bare.upper()}")
+        if repeated and bare not in ("string", "bytes"):
+            field.options.packed = True  # as in proto3, so that the bytes are the same

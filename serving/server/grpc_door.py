@@ -16,6 +16,7 @@ from .flags import Flags
 from .grpc_health import health_handlers
 from .grpc_models import model_methods
 from .grpc_prediction import prediction_methods
+from .grpc_wire import Received
 from .memory import trim_after
 from .metrics import Metrics
 from .plane import Door, Plane
@@ -24,8 +25,8 @@ from .text_protos import SslConfig, read_ssl_config
 
 __all__ = ["open_grpc"]
 
-Method = Callable[[Any, Any, float | None], Awaitable[None]]
-"""Fills in a response from a request, within seconds; raises StatusError."""
+Method = Callable[[Received, Any, float | None], Awaitable[None]]
+"""Fills in a response to a request, within seconds; raises StatusError."""
 
 _LONGEST: Final = 1024
 """Characters of an error's text, as in `grpc_status_util.cc`."""
@@ -55,10 +56,10 @@ async def open_grpc(plane: Plane, flags: Flags, metrics: Metrics) -> Door:
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
                 _answering(name, method, response, metrics, answering),
-                request_deserializer=_reader(request),
+                request_deserializer=_reading(read),
                 response_serializer=response.SerializeToString,
             )
-            for name, (request, response, method) in methods.items()
+            for name, (read, response, method) in methods.items()
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     if flags.enable_grpc_healthcheck_service:
@@ -138,36 +139,38 @@ def _answering(
 ) -> Callable[[Any, Any], Awaitable[Any]]:
     """What grpcio calls: answers, or ends the call with a status; counts either."""
 
-    async def answer(request: Any, context: Any) -> Any:
+    async def answer(received: Received | None, context: Any) -> Any:
         start = time.perf_counter()
         message, code = response(), Code.OK
-        if request is None:
+        if received is None:
             return await context.abort(grpc.StatusCode.INTERNAL, "Unable to parse request")
         try:
-            await method(request, message, context.time_remaining())
+            await method(received, message, context.time_remaining())
         except StatusError as error:
             code = error.code
             context.set_code(_CODES[code])
             context.set_details(_cut(error.message))
-        await answering.wait()
-        trim_after(request.ByteSize())
+        if not answering.is_set():
+            await answering.wait()
+        trim_after(received.size)
         if name in _COUNTED:
-            _record(metrics, name, request.model_spec.name, code, time.perf_counter() - start)
+            spec = received.message.model_spec
+            _record(metrics, name, spec.name, code, time.perf_counter() - start)
         return message
 
     return answer
 
 
-def _reader(message: Any) -> Callable[[bytes], Any]:
+def _reading(read: Callable[[bytes], Received]) -> Callable[[bytes], Received | None]:
     """Read a request; None if it is none, which grpcio would log as a fault of ours."""
 
-    def read(data: bytes) -> Any:
+    def reading(data: bytes) -> Received | None:
         try:
-            return message.FromString(data)
+            return read(data)
         except DecodeError:
             return None
 
-    return read
+    return reading
 
 
 def _cut(message: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .grpc_prediction import messages, read_spec
+from .grpc_wire import Received
 from .metrics import Metrics
 from .plane import Plane
 from .status import Code, StatusError
@@ -21,7 +22,7 @@ _STATES: Final[Mapping[str, int]] = {
 
 
 def model_methods(plane: Plane, metrics: Metrics) -> dict[str, tuple[Any, Any, Any]]:
-    """Request, response and method by name."""
+    """Reader, response and method by name."""
     service = _Models(plane, metrics)
     return {
         "GetModelStatus": (
@@ -41,8 +42,10 @@ class _Models:
     def __init__(self, plane: Plane, metrics: Metrics) -> None:
         self.plane, self.metrics = plane, metrics
 
-    async def get_model_status(self, request: Any, response: Any, timeout: float | None) -> None:
-        spec = read_spec(request)  # its label is ignored, as by TF Serving
+    async def get_model_status(
+        self, received: Received, response: Any, timeout: float | None
+    ) -> None:
+        spec = read_spec(received.message)  # its label is ignored, as by TF Serving
         for found in self.plane.versions(spec.name, spec.version):
             one = response.model_version_status.add()
             one.version = found.version
@@ -51,8 +54,9 @@ class _Models:
             one.status.error_message = found.message
 
     async def handle_reload_config_request(
-        self, request: Any, response: Any, timeout: float | None
+        self, received: Received, response: Any, timeout: float | None
     ) -> None:
+        request = received.message
         before = {name: self.metrics.total(name) for name in request.metric_names}
         try:
             if request.config.WhichOneof("config") != "model_config_list":

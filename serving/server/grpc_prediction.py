@@ -1,12 +1,14 @@
 """The methods of PredictionService: from messages to the plane, and back."""
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 
 from .grpc_tensors import array_to_proto, proto_to_array
+from .grpc_wire import Received, read_any, read_predict
 from .plane import Classes, Lease, Plane, Task
 from .status import Code, StatusError
 from .tensors import DEFAULT_SIGNATURE, Array, ModelSpec
@@ -40,13 +42,14 @@ def write_spec(spec: Any, lease: Lease, signature_name: str) -> None:
 
 
 def messages(module: str, name: str) -> tuple[Any, Any]:
-    """The request and the response of a method, from `tensorflow_serving.apis`."""
+    """What reads a method's request, and its response, from `tensorflow_serving.apis`."""
     apis = import_module(f"tensorflow_serving.apis.{module}_pb2")
-    return getattr(apis, f"{name}Request"), getattr(apis, f"{name}Response")
+    read = read_predict if name == "Predict" else read_any
+    return partial(read, getattr(apis, f"{name}Request")), getattr(apis, f"{name}Response")
 
 
 def prediction_methods(plane: Plane, *, content: bool) -> dict[str, tuple[Any, Any, Any]]:
-    """Request, response and method by name; `content` is `--enable_..._as_tensor_content`."""
+    """Reader, response and method by name; `content` is `--enable_..._as_tensor_content`."""
     service = _Prediction(plane, content)
     return {
         "Predict": (*messages("predict", "Predict"), service.predict),
@@ -66,31 +69,37 @@ class _Prediction:
     def __init__(self, plane: Plane, content: bool) -> None:
         self.plane, self.content = plane, content
 
-    async def predict(self, request: Any, response: Any, timeout: float | None) -> None:
+    async def predict(self, received: Received, response: Any, timeout: float | None) -> None:
+        request = received.message
         name = request.model_spec.signature_name
         with self.plane.lease(read_spec(request)) as lease:
-            inputs = _inputs(request, lease, name)
+            inputs = _inputs(received, lease, name)
             filtered = request.output_filter
             outputs = await lease.predict(name, inputs, outputs=filtered, timeout=timeout)
             write_spec(response.model_spec, lease, name)
         for alias, array in outputs.items():
             array_to_proto(array, response.outputs[alias], content=self.content)
 
-    async def classify(self, request: Any, response: Any, timeout: float | None) -> None:
+    async def classify(self, received: Received, response: Any, timeout: float | None) -> None:
+        request = received.message
         name = request.model_spec.signature_name
         with self.plane.lease(read_spec(request)) as lease:
             classes = await lease.classify(name, _examples(request.input), timeout=timeout)
             write_spec(response.model_spec, lease, name)
         _write_classes(response.result, classes)
 
-    async def regress(self, request: Any, response: Any, timeout: float | None) -> None:
+    async def regress(self, received: Received, response: Any, timeout: float | None) -> None:
+        request = received.message
         name = request.model_spec.signature_name
         with self.plane.lease(read_spec(request)) as lease:
             values = await lease.regress(name, _examples(request.input), timeout=timeout)
             write_spec(response.model_spec, lease, name)
         _write_values(response.result, values)
 
-    async def multi_inference(self, request: Any, response: Any, timeout: float | None) -> None:
+    async def multi_inference(
+        self, received: Received, response: Any, timeout: float | None
+    ) -> None:
+        request = received.message
         first = _spec(request.tasks[0].model_spec) if request.tasks else ModelSpec("")
         with self.plane.lease(first) as lease:
             tasks = _tasks(request.tasks)
@@ -103,7 +112,10 @@ class _Prediction:
                 else:
                     _write_values(result.regression_result, answer)
 
-    async def get_model_metadata(self, request: Any, response: Any, timeout: float | None) -> None:
+    async def get_model_metadata(
+        self, received: Received, response: Any, timeout: float | None
+    ) -> None:
+        request = received.message
         spec = read_spec(request)
         if not request.metadata_field:
             message = "GetModelMetadataRequest must specify at least one metadata_field"
@@ -120,11 +132,11 @@ class _Prediction:
             packed.value = lease.metadata
 
 
-def _inputs(request: Any, lease: Lease, signature_name: str) -> dict[str, Array]:
+def _inputs(received: Received, lease: Lease, signature_name: str) -> dict[str, Array]:
     """The tensors of a request; those that cannot be read are the last mistake to be told of."""
     inputs: dict[str, Array] = {}
-    for alias, proto in request.inputs.items():
-        array = proto_to_array(proto)
+    for alias, proto in received.message.inputs.items():
+        array = proto_to_array(proto, received.contents.get(alias))
         if array is None:
             signature = lease.signatures.get(signature_name or DEFAULT_SIGNATURE)
             if signature is not None and alias in signature.inputs:

@@ -118,7 +118,8 @@ def _key(
     series: Mapping[tuple[str, ...], object], name: str, labels: Mapping[str, str]
 ) -> tuple[str, ...]:
     """The labels' values in order; all the same once there are too many series."""
-    key = tuple(labels.get(label, "") for label in FAMILIES.get(name, tuple(sorted(labels))))
+    known = FAMILIES.get(name)
+    key = tuple([labels.get(label, "") for label in known or sorted(labels)])
     return key if key in series or len(series) < LIMIT else ("other",) * len(key)
 
 
