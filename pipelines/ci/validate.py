@@ -21,7 +21,7 @@ from . import lint
 __all__ = ["Checked", "defaults", "validate"]
 
 DEFAULTS: Final = (
-    *("manifests/overlays/*/", "manifests/access/*/", "manifests/jobs/*/"),
+    *("manifests/overlays/*/", "manifests/access/*/", "manifests/jobs/*/", "manifests/gateway/"),
     *("cloudbuild*.yaml", ".github/workflows/*.y*ml"),
 )
 

@@ -24,7 +24,7 @@ MISSING: Final = (
     f"these tests; for kind or k3s: {VARIABLE}=~/.kube/config make test-slow (docs/cluster.md)"
 )
 FOREIGN: Final[Mapping[str, Sequence[str]]] = {
-    "gateway.networking.k8s.io/v1": ("HTTPRoute", "GRPCRoute"),
+    "gateway.networking.k8s.io/v1": ("Gateway", "HTTPRoute", "GRPCRoute"),
     "monitoring.coreos.com/v1": ("PodMonitor", "PrometheusRule"),
     "networking.gke.io/v1": ("HealthCheckPolicy",),
 }

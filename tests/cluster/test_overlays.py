@@ -18,9 +18,11 @@ pytestmark = pytest.mark.slow
 FOLDERS: Final = (
     *("overlays/dev", "overlays/test", "overlays/staging", "overlays/prod", "jobs/retrain"),
 )
+REST: Final = ("access/dev", "access/prod", "gateway")
+"""What an administrator applies once."""
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", FOLDERS + REST)
 def test_a_dry_run_takes_every_object_and_changes_nothing(
     folder: str, overlay: Overlay, cluster: Cluster
 ) -> None:
@@ -32,7 +34,7 @@ def test_a_dry_run_takes_every_object_and_changes_nothing(
         assert (cluster.get(one) is not None) == (one["kind"] == "Namespace"), named(one)
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", FOLDERS + REST)
 def test_what_is_applied_twice_changes_nothing(
     folder: str, overlay: Overlay, cluster: Cluster
 ) -> None:
@@ -46,7 +48,7 @@ def test_what_is_applied_twice_changes_nothing(
         assert difference(live, cluster.applied(one, dry_run=True)) == "", named(one)
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", FOLDERS + REST)
 def test_the_server_warns_of_nothing(folder: str, overlay: Overlay, cluster: Cluster) -> None:
     """No deprecated version, no unknown field, nothing that Pod Security would refuse."""
     if shutil.which("kubectl") is None:

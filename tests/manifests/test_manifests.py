@@ -51,12 +51,14 @@ RETRAIN: Final = {
 ACCESS: Final = {"Namespace/lockstep", "Role/deployer", "RoleBinding/deployer"}
 PRODUCTION: Final = BASE | CHALLENGER | GATEWAY | MONITORING | {"NetworkPolicy/cloud-storage"}
 
+RETRAINED: Final = BASE | MIRROR | RETRAIN | {"NetworkPolicy/cloud-storage"}
+
 HELD: Final[Mapping[str, set[str]]] = {
-    "overlays/dev": BASE | MIRROR | RETRAIN,
+    "overlays/dev": RETRAINED,
     "overlays/test": BASE | CHALLENGER | MIRROR | MONITORING | {"NetworkPolicy/cloud-storage"},
     "overlays/staging": PRODUCTION,
     "overlays/prod": PRODUCTION,
-    "jobs/retrain": BASE | MIRROR | RETRAIN | {"Job/retrain"},
+    "jobs/retrain": RETRAINED | {"Job/retrain"},
     **{f"access/{environment}": ACCESS for environment in ("dev", "test", "staging", "prod")},
 }
 TWO_ARMS: Final = ["overlays/test", "overlays/staging", "overlays/prod"]
@@ -227,6 +229,20 @@ def test_requests_are_split_by_weight_and_stick_by_header(
     for backend in split["backendRefs"]:
         service = get(folder, f"Service/{backend['name']}")
         assert {backend["port"]} == {port} <= {one["port"] for one in service["spec"]["ports"]}
+
+
+def test_the_routes_name_the_gateway_that_is_there() -> None:
+    """And it lets the namespaces of the environments attach theirs."""
+    (gateway,) = [one for one in rendered("gateway") if one["kind"] == "Gateway"]
+    (listener,) = gateway["spec"]["listeners"]
+    labels = listener["allowedRoutes"]["namespaces"]["selector"]["matchLabels"]
+    for folder in ("overlays/staging", "overlays/prod"):
+        environment = folder.partition("/")[2]
+        here = get(folder, f"Namespace/lockstep-{environment}")["metadata"]["labels"]
+        assert labels.items() <= here.items()
+        for kind in ("HTTPRoute", "GRPCRoute"):
+            (parent,) = get(folder, f"{kind}/tf-serving")["spec"]["parentRefs"]
+            assert parent == {key: gateway["metadata"][key] for key in ("name", "namespace")}
 
 
 def test_alerts_and_dashboard_ask_for_metrics_that_there_are() -> None:
