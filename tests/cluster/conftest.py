@@ -1,6 +1,7 @@
 """A cluster to test against: the one that LOCKSTEP_TEST_KUBECONFIG names, and no other."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -129,25 +130,30 @@ def make_namespace(cluster: Cluster, objects: Sequence[Object]) -> None:
     cluster.applied(next(one for one in objects if one["kind"] == "Namespace"))
 
 
+def plural(kind: str) -> str:
+    """What a path calls objects of a kind."""
+    return re.sub(r"(?<![aeo])ys$", "ies", f"{kind.lower()}s")
+
+
 def _definitions() -> Iterator[Object]:
     for group_version, kinds in FOREIGN.items():
         group, _, version = group_version.partition("/")
         for kind in kinds:
-            plural = f"{kind.lower()}s" if kind[-1] != "y" else f"{kind[:-1].lower()}ies"
+            names = {"kind": kind, "plural": plural(kind), "singular": kind.lower()}
             schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
             served = {"name": version, "served": True, "storage": True}
             yield {
                 "apiVersion": "apiextensions.k8s.io/v1",
                 "kind": "CustomResourceDefinition",
                 "metadata": {
-                    "name": f"{plural}.{group}",
+                    "name": f"{names['plural']}.{group}",
                     "labels": {"app.kubernetes.io/managed-by": f"{MANAGER}-test"},
                     "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},
                 },
                 "spec": {
                     "group": group,
                     "scope": "Namespaced",
-                    "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+                    "names": names,
                     "versions": [{**served, "schema": {"openAPIV3Schema": schema}}],
                 },
             }

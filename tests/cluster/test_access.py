@@ -10,7 +10,7 @@ from lockstep.serving.kustomize import render
 from lockstep.serving.rollout.cluster import Cluster
 from lockstep.serving.rollout.objects import Object, ordered
 
-from .conftest import Overlay, space_of, until
+from .conftest import Overlay, plural, space_of, until
 
 pytestmark = pytest.mark.slow
 OVERLAYS: Final = ("dev", "test", "staging", "prod")
@@ -31,8 +31,7 @@ def may(client: Any, user: str, space: str, verb: str, what: str, group: str = "
 def asks(objects: list[Object]) -> Iterator[tuple[str, str]]:
     """The resource and the group of each kind that an overlay has."""
     for kind, version in {(one["kind"], one["apiVersion"]) for one in objects}:
-        plural = f"{kind.lower()}s" if kind[-1] != "y" else f"{kind[:-1].lower()}ies"
-        yield plural, version.rpartition("/")[0]
+        yield plural(kind), version.rpartition("/")[0]
 
 
 @pytest.mark.parametrize("environment", OVERLAYS)
@@ -51,10 +50,10 @@ def test_a_deployer_may_what_the_overlay_needs_and_only_in_its_place(
         return may(cluster.client, subject["name"], there, verb, what, group)
 
     until(lambda: can("get", "configmaps"))  # a role is known to the server a moment later
-    for plural, group in asks(objects):
-        needed = ("get", "patch") if plural == "namespaces" else ("get", "create", "patch")
-        assert all(can(verb, plural, group) for verb in needed), (plural, group)
-        assert not can("get", plural, group, "default")
+    for what, group in asks(objects):
+        needed = ("get", "patch") if what == "namespaces" else ("get", "create", "patch")
+        assert all(can(verb, what, group) for verb in needed), (what, group)
+        assert not can("get", what, group, "default")
     assert can("create", "pods/portforward")
     assert not any(can(verb, "secrets") for verb in EVERY)
     assert not any(can(verb, what) for verb in ("create", "delete") for what in ("namespaces",))
