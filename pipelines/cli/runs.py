@@ -162,4 +162,6 @@ def _took(started: datetime | None, ended: datetime | None) -> str:
         return ""
     seconds = ((ended or datetime.now(timezone.utc)) - started).total_seconds()
     minutes, rest = divmod(int(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

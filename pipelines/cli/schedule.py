@@ -294,7 +294,7 @@ def _requests(scheduler: "Scheduler", steps: "Iterable[Step]") -> list[dict[str,
 def _print_change(change: "Change") -> None:
     typer.echo(f"{_MARKS[change.verb]} {change.name}  {change.verb}")
     for field, old, new in change.differences:
-        typer.echo(f"    {field}: {_text(old)} -> {_text(new)}")
+        typer.echo(f"    {field}: {_text(old, field)} -> {_text(new, field)}")
 
 
 def _row(one: "Scheduled") -> tuple[str, ...]:
@@ -303,7 +303,9 @@ def _row(one: "Scheduled") -> tuple[str, ...]:
     return (
         schedule.name,
         "completed" if one.completed else "enabled" if schedule.enabled else "paused",
-        f"{schedule.cron}{zone}" if schedule.cron else f"every {schedule.interval} s",
+        f"{schedule.cron}{zone}"
+        if schedule.cron
+        else f"every {_text(schedule.interval, 'interval')}",
         schedule.pipeline[: schedule.pipeline.find(":") + 13],
         one.owner,
         _text(one.next or ""),
@@ -316,8 +318,12 @@ def _facts(one: "Scheduled") -> dict[str, Any]:
     return facts | {name: getattr(one.schedule, name) for name in type(one.schedule).model_fields}
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, field: str = "") -> str:
     """Write a value as in the file."""
+    from ..remote.schedule import interval_to_text
+
+    if field == "interval" and value:
+        return interval_to_text(value)
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
     return value if isinstance(value, str) else json.dumps(value)

@@ -39,6 +39,16 @@ def _seconds(value: Any) -> Any:
     return int(match[1]) * _UNITS[match[2]] if match else value
 
 
+def interval_to_text(seconds: int) -> str:
+    """Write an interval as a schedule's file does.
+
+    >>> interval_to_text(21600), interval_to_text(5400), interval_to_text(61)
+    ('6h', '90m', '61s')
+    """
+    unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"
+
+
 def _zone(name: str) -> str:
     """Know the time zone; where no database of them is installed, the service must."""
     known = available_timezones()
