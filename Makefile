@@ -66,6 +66,7 @@ golden: environment ## Rewrite the golden files and the generated documents from
 	$(BIN)/python scripts/contract_pages.py
 	$(BIN)/python scripts/kfp_page.py
 	$(BIN)/python scripts/rules_page.py
+	$(BIN)/python scripts/ci_page.py
 	$(BIN)/lockstep ci workflow cloudbuild.yaml -o .github/workflows/main.yml
 	$(BIN)/lockstep ci workflow cloudbuild-pull-request.yaml -o .github/workflows/pull-request.yml
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,17 @@ def test_the_workflows_are_up_to_date(name: str) -> None:
     """`make golden` would change nothing."""
     made = dump(workflow(load(ROOT / PAIRS[name]), name), PAIRS[name])
     assert (ROOT / f".github/workflows/{name}.yml").read_text() == made
+
+
+def test_the_page_draws_the_files_as_they_are() -> None:
+    """`make golden` would change nothing: each step stands there, and each arrow is a wait."""
+    text = (ROOT / "docs/ci.md").read_text()
+    assert runpy.run_path(str(ROOT / "scripts/ci_page.py"))["page"](text) == text
+    for name in PAIRS:
+        build = load(ROOT / PAIRS[name])
+        drawn = text.partition(f"<!-- {name}: ")[2].partition(f"<!-- {name}: end")[0]
+        assert drawn.count(" --> ") == sum(map(len, waits(build)))
+        assert all(f"\n| {step.id} | " in drawn for step in build.steps)
 
 
 def test_the_workflows_keep_their_schema() -> None:
@@ -66,7 +78,7 @@ def test_nothing_is_pinned_to_what_may_change(name: str) -> None:
     images = [
         text for key, text in build.substitutions.items() if key.endswith(("IMAGE", "BUILDER"))
     ]
-    assert all(":" in text for text in images if not text.endswith("/runtime"))
+    assert all(":" in text for text in images if text and not text.endswith("/runtime"))
 
 
 def test_a_pull_request_gets_no_secret() -> None:
