@@ -280,10 +280,11 @@ def _log(server: KfpServer, ids: list[str], query: dict[str, str], _: Any) -> st
     run, pod = ids or (query["runid"], query["podname"])
     if server.ui == bool(ids):
         raise Refusal(404, "Not Found")
-    task = server.state.workflows[run].executors().get(pod)
+    workflow = server.state.workflows[run]
+    task = workflow.executors().get(pod)
     if task is None:
         raise Refusal(500, f"Failed to read logs from pod {pod}")
-    return server.state.logs.get(task, f"log of {task}\n")
+    return workflow.logs.get(task, server.state.logs.get(task, f"log of {task}\n"))
 
 
 def _switch(to: str) -> Action:

@@ -52,6 +52,8 @@ class Workflow:
     todo: list[str] = field(default_factory=list[str])
     phase: str = "Pending"
     terminated: bool = False
+    logs: dict[str, str] = field(default_factory=dict[str, str])
+    """What its tasks have printed, where that is known."""
 
     def __post_init__(self) -> None:
         """Know which tasks there are: those of inner dags, too, in the order of the file."""
