@@ -17,7 +17,7 @@ from ..errors import ClusterRefused, RolloutFailed, UnreachableCluster
 from .answers import Expected, NotYet, verify
 from .engine import Plan, Step
 from .history import Record
-from .objects import Object, deployment_of, named, ordered, owned, rehearsal
+from .objects import Object, deployment_of, made_from, named, ordered, owned, rehearsal
 
 __all__ = ["MANAGER", "Change", "Cluster", "Rolled", "connect", "plan_rollout", "plan_undo"]
 
@@ -141,7 +141,7 @@ class Cluster:
         raise NotYet(reason)
 
     def _waiting(self, live: Object) -> str:
-        """What its pods say that they wait for."""
+        """What its new pods say that they wait for; old ones may be on their way out."""
         labels = live["spec"]["selector"]["matchLabels"]
         pods = self.client.resources.get(api_version="v1", kind="Pod").get(
             namespace=live["metadata"].get("namespace"),
@@ -149,7 +149,12 @@ class Cluster:
         )
         said = set[str]()
         for pod in pods.to_dict().get("items", []):
+            if not made_from(live["spec"]["template"], pod):
+                continue
             status = pod.get("status", {})
+            for one in status.get("conditions") or []:
+                if (one["type"], one["status"]) == ("PodScheduled", "False"):
+                    said.add(f"{one.get('reason')}: {one.get('message')}")
             for one in (status.get("initContainerStatuses") or []) + (
                 status.get("containerStatuses") or []
             ):

@@ -16,6 +16,7 @@ __all__ = [
     "arms",
     "deployment_of",
     "difference",
+    "made_from",
     "named",
     "ordered",
     "owned",
@@ -138,6 +139,20 @@ def rehearsal(objects: Sequence[Object], arm: str) -> list[Object]:
         if one["kind"] == "ConfigMap" and one["metadata"].get("namespace") == there
     ]
     return [*configs, copy]
+
+
+def made_from(template: Object, pod: Object) -> bool:
+    """Whether a pod is one of this template, and not of one before it.
+
+    What is added to pods on their way into the cluster (volumes, sidecars) does not count.
+    """
+    wanted, there = template["spec"], pod["spec"]
+    runs = {one["name"]: one for one in there["containers"]}
+    return all(one in there.get("volumes", []) for one in wanted.get("volumes", [])) and all(
+        one["name"] in runs
+        and all(runs[one["name"]].get(key) == one.get(key) for key in ("image", "command", "args"))
+        for one in wanted["containers"]
+    )
 
 
 def owned(live: Object, manager: str) -> Object:

@@ -27,6 +27,14 @@ from lockstep.serving.rollout.answers import NotYet
 from ..conformance.serving.servers import OWN, Address, free_ports
 
 SCHEDULER: Final = "lockstep-test"
+NO_ROOM: Final = {
+    "conditions": [
+        {
+            **{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"},
+            "message": "0/1 nodes are available: 1 Insufficient cpu.",
+        }
+    ]
+}
 _SERVER: Final = "/usr/bin/tensorflow_model_server"
 _DRAIN: Final = 3.0
 """Seconds that a pod goes on after it is gone from the cluster, as preStop has it."""
@@ -182,7 +190,7 @@ class Kubelet:
     namespace: str
     directory: Path
     full: bool = False
-    """Whether there is no room: a pod stays as it was made."""
+    """Whether there is no room: a new pod is not scheduled."""
     pods: dict[str, Pod] = field(default_factory=dict)
     wrong: list[BaseException] = field(default_factory=list)
 
@@ -238,8 +246,8 @@ class Kubelet:
         for name, one in there.items():
             if name not in self.pods and not self.full:
                 self.pods[name] = self._pod(name, one)
-            if name in self.pods:
-                self._tell(kind, name, self.pods[name].step())
+            ran = self.pods.get(name)
+            self._tell(kind, name, ran.step() if ran else NO_ROOM)
         now = time.monotonic()
         for name, pod in self.pods.items():
             if name not in there:

@@ -136,7 +136,12 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             found = _discovery(path) or cluster.objects.get(path)
             if found is None and path.endswith("/pods"):
                 state = {"state": {"waiting": {"reason": cluster.waiting}}}
-                pods = [{"status": {"containerStatuses": [state]}}] if cluster.waiting else []
+                specs = [
+                    one["spec"]["template"]["spec"]
+                    for one in cluster.objects.values()
+                    if one["kind"] == "Deployment" and cluster.waiting and cluster.stuck(one)
+                ]
+                pods = [{"spec": s, "status": {"containerStatuses": [state]}} for s in specs]
                 found = {"kind": "PodList", "apiVersion": "v1", "items": pods}
             self._answer(found)
 

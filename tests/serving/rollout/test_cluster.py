@@ -15,7 +15,7 @@ from lockstep.serving.rollout.answers import Expected
 from lockstep.serving.rollout.cluster import plan_rollout
 from lockstep.serving.rollout.engine import roll_out
 from lockstep.serving.rollout.history import Record
-from lockstep.serving.rollout.objects import difference, owned, pin
+from lockstep.serving.rollout.objects import difference, made_from, owned, pin
 
 from .fake_cluster import FakeCluster
 from .scenarios import NAMESPACE, PROMISED, Story, contract, overlay
@@ -124,6 +124,17 @@ def test_a_crashing_pod_is_not_waited_for(story: Story, fake: FakeCluster) -> No
     with pytest.raises(RolledBack, match="CrashLoopBackOff"):
         story.deploy(2, clock)
     assert clock.now == 0
+
+
+def test_a_pod_of_an_earlier_template_does_not_count() -> None:
+    """On the way back, the pod that has failed is still there: what it says is no longer asked."""
+    old, new = (pin(overlay(), "champion", "taxi", version)[2] for version in (1, 2))
+    template = new["spec"]["template"]
+    pod = json.loads(json.dumps(template))
+    pod["spec"]["volumes"].append({"name": "kube-api-access", "projected": {}})
+    pod["spec"]["containers"].append({"name": "proxy", "image": "proxy"})
+    assert made_from(template, pod)
+    assert not made_from(old["spec"]["template"], pod)
 
 
 def test_without_a_rehearsal_what_was_there_is_applied_again(
