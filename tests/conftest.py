@@ -8,6 +8,8 @@ import pytest
 from lockstep.components.catalogue import WARM
 from lockstep.pipelines.engine.forks import Template
 
+from .conformance.serving.warm import Warm
+
 # In a job that was put into the background SIGINT is ignored, and every child inherits that: then
 # none of the runs that tests interrupt would notice.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -19,3 +21,11 @@ def warm() -> Iterator[Template]:
     template = Template(WARM, {})
     yield template
     template.close()
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Warm]:
+    """Start one process that imports TensorFlow and the model server; both run in forks of it."""
+    forks = Warm()
+    yield forks
+    forks.close()

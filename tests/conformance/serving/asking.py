@@ -1,11 +1,13 @@
 """Send the requests of the cases, over REST and gRPC."""
 
-import warnings
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Final
 
 import grpc
@@ -32,10 +34,25 @@ RPCS: Final = {
 def messages(rpc: str) -> tuple[Any, Any]:
     """The classes of a method's request and response (any do where no method answers)."""
     module, name = RPCS.get(rpc, RPCS["PredictionService/Predict"])
-    with warnings.catch_warnings():  # they import TensorFlow, and it what is deprecated
-        warnings.simplefilter("ignore")
+    with _without_tensorflow():
         found = import_module(module)
     return getattr(found, f"{name}Request"), getattr(found, f"{name}Response")
+
+
+@contextmanager
+def _without_tensorflow() -> Generator[None]:
+    """TensorFlow as a mere directory: messages need no more of it, and all of it takes seconds."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    bare = ModuleType("tensorflow")
+    found = find_spec("tensorflow")
+    bare.__path__ = list((found and found.submodule_search_locations) or ())
+    sys.modules["tensorflow"] = bare
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
 
 
 UNLIMITED: Final = [

@@ -11,6 +11,7 @@ import pytest
 
 from . import servers
 from .servers import OWN, SERVERS, Address, Server, arguments, start, wait_until_ready
+from .warm import Warm
 
 Find = Callable[[str], Address]
 
@@ -57,16 +58,16 @@ def ours(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def directory(forks: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models and the configuration files."""
     directory = tmp_path_factory.mktemp("conformance")
-    servers.write(directory)
+    servers.write(directory, forks)
     return directory
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[dict[str, Server]]:
-    """The servers that have been started, by name."""
+def running(forks: Warm) -> Iterator[dict[str, Server]]:
+    """The servers that have been started, by name; they end before the warm process does."""
     running: dict[str, Server] = {}
     yield running
     for server in running.values():
@@ -74,7 +75,7 @@ def running() -> Iterator[dict[str, Server]]:
 
 
 @pytest.fixture(scope="session")
-def find(request: pytest.FixtureRequest, running: dict[str, Server]) -> Find:
+def find(request: pytest.FixtureRequest, forks: Warm, running: dict[str, Server]) -> Find:
     """Give the address of a server by its name; it is started when it is first asked for."""
     given: dict[str, Address] = {}
     for text in request.config.getoption("--server", None) or []:
@@ -89,7 +90,8 @@ def find(request: pytest.FixtureRequest, running: dict[str, Server]) -> Find:
         if name not in running:
             directory: Path = request.getfixturevalue("directory")
             flags = arguments(SERVERS[name], str(directory))
-            server = start(request.getfixturevalue("command"), flags, directory / f"{name}.log")
+            command: Sequence[str] = request.getfixturevalue("command")
+            server = start(command, flags, directory / f"{name}.log", forks)
             running[name] = server
             wait_until_ready(server, servers.READY.get(name, ()))
         return running[name].address

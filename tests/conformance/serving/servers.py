@@ -20,6 +20,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
+from .warm import SETTINGS, Fork, Warm
+
 BUILDER: Final = Path(__file__).with_name("build.py")
 OWN: Final = (sys.executable, "-m", "lockstep.serving.server")
 
@@ -101,7 +103,7 @@ class Address:
 class Server:
     """A server that the suite has started."""
 
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | Fork"
     address: Address
     log: Path
 
@@ -120,11 +122,10 @@ class Server:
         return self.log.read_text(errors="replace")
 
 
-def write(directory: Path, at: str | None = None) -> None:
+def write(directory: Path, warm: Warm, at: str | None = None) -> None:
     """Write the models and the configuration files; `at`: the directory as the server sees it."""
-    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(BUILDER), str(directory)]
-    subprocess.run(command, check=True, env=quiet, stderr=subprocess.DEVNULL)
+    directory.mkdir(parents=True, exist_ok=True)
+    warm.run([str(BUILDER), str(directory)], directory / "build.log")
     for name, text in FILES.items():
         (directory / name).write_text(text.replace("{}", at or str(directory)))
     shutil.copytree(directory / "t", directory / "cold")
@@ -150,15 +151,17 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def start(command: Sequence[str], flags: Sequence[str], log: Path) -> Server:
-    """Start a server on free ports; its log goes to a file."""
+def start(
+    command: Sequence[str], flags: Sequence[str], log: Path, warm: Warm | None = None
+) -> Server:
+    """Start a server on free ports; its log goes to a file. Ours may be a fork."""
     rest, grpc = free_ports(2)
-    ports = [f"--port={grpc}", f"--rest_api_port={rest}"]
-    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+    told = [*command, f"--port={grpc}", f"--rest_api_port={rest}", *flags]
+    if warm and tuple(command) == OWN:
+        return Server(warm.start(told[1:], log), Address(rest, grpc), log)
+    environment = {**os.environ, **SETTINGS}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, *ports, *flags], stdout=output, stderr=subprocess.STDOUT, env=quiet
-        )
+        process = subprocess.Popen(told, stdout=output, stderr=subprocess.STDOUT, env=environment)
     return Server(process, Address(rest, grpc), log)
 
 
@@ -193,7 +196,9 @@ def main() -> None:
     parser.add_argument("--at", help="the directory as the server sees it, /models for instance")
     told = parser.parse_args()
     directory: Path = told.directory.absolute()
-    write(directory, told.at)
+    warm = Warm()
+    write(directory, warm, told.at)
+    warm.close()
     for number, (name, flags) in enumerate(SERVERS.items()):
         ports = [f"--rest_api_port={8501 + 10 * number}", f"--port={8500 + 10 * number}"]
         line = ["tensorflow_model_server", *ports, *arguments(flags, told.at or str(directory))]

@@ -33,6 +33,7 @@ from .cases_config import (
 from .compare import fits
 from .conftest import Find
 from .servers import Address, arguments, start, wait_until_ready
+from .warm import Warm
 
 SHOWN: Final = (
     "1.4 batching: joined",
@@ -159,7 +160,7 @@ def test_versions_and_labels(
     "case", [pytest.param(s, id=f"{s.fact} {n}") for n, s in enumerate(STARTS)]
 )
 def test_starts_that_fail(
-    case: Start, command: Sequence[str], directory: Path, tmp_path: Path
+    case: Start, command: Sequence[str], directory: Path, forks: Warm, tmp_path: Path
 ) -> None:
     """A server that cannot do what it is told ends with 255 and says why."""
     base = tmp_path / "m"
@@ -170,7 +171,7 @@ def test_starts_that_fail(
         name: value.replace("CONFIG", str(tmp_path / "config")).replace("DIR", str(base))
         for name, value in case.flags.items()
     }
-    server = start(command, arguments(flags, str(base)), tmp_path / "log")
+    server = start(command, arguments(flags, str(base)), tmp_path / "log", forks)
     try:
         ended = server.process.wait(240)
     finally:
@@ -224,7 +225,7 @@ def test_a_full_queue_is_unavailable(find: Find) -> None:
 
 
 def test_what_is_not_there_is_waited_for(
-    command: Sequence[str], ours: bool, directory: Path, tmp_path: Path
+    command: Sequence[str], ours: bool, directory: Path, forks: Warm, tmp_path: Path
 ) -> None:
     """1.6 nothing there, invalid config on poll, SIGTERM: a server's life, from waiting to end."""
     base, file = tmp_path / "m", tmp_path / "models.config"
@@ -234,7 +235,7 @@ def test_what_is_not_there_is_waited_for(
         "model_config_file_poll_wait_seconds": "1",
         "file_system_poll_wait_seconds": "1",
     }
-    server = start(command, arguments(flags, ""), tmp_path / "log")
+    server = start(command, arguments(flags, ""), tmp_path / "log", forks)
     try:
         waits(server.address, server.process.poll)
         base.mkdir()

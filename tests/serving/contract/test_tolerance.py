@@ -1,10 +1,5 @@
 """Where tolerance lives, shown at the embedded server's doors (docs/contract.md has a table)."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +10,9 @@ import pytest
 from lockstep.serving.client import Client
 from lockstep.serving.contract.file import load
 from lockstep.serving.errors import LockstepError
+
+from ...conformance.serving.servers import OWN, start, wait_until_ready
+from ...conformance.serving.warm import Warm
 
 if TYPE_CHECKING:
     from tests.serving.contract.conftest import Exported
@@ -28,7 +26,9 @@ COLUMNS = {name: [value] * 3 for name, value in WHOLE.items()}
 
 
 @pytest.fixture(scope="module")
-def doors(exported: "Exported", tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def doors(
+    exported: "Exported", forks: Warm, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
     """The addresses of the two doors of a server with the model by trip.yaml and a stub."""
     base = tmp_path_factory.mktemp("doors")
     (base / "trip").mkdir()
@@ -40,34 +40,13 @@ def doors(exported: "Exported", tmp_path_factory: pytest.TempPathFactory) -> Ite
         for name, place in places.items()
     ]
     config.write_text(f"model_config_list {{ {' '.join(models)} }}")
-    ports = _free_port(), _free_port()
-    command = [sys.executable, "-m", "lockstep.serving.server", f"--model_config_file={config}"]
-    command += [f"--rest_api_port={ports[0]}", f"--port={ports[1]}"]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    with (base / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    server = start(OWN, [f"--model_config_file={config}"], base / "log", forks)
     try:
-        deadline = time.monotonic() + 240
-        while not all(_is_open(port) for port in ports):
-            assert process.poll() is None, (base / "log").read_text()
-            assert time.monotonic() < deadline, (base / "log").read_text()
-            time.sleep(0.1)
-        yield [f"http://127.0.0.1:{ports[0]}", f"grpc://127.0.0.1:{ports[1]}"]
+        wait_until_ready(server, list(places))
+        at = server.address
+        yield [f"http://127.0.0.1:{at.rest}", f"grpc://127.0.0.1:{at.grpc}"]
     finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        server.stop()
 
 
 def post(doors: list[str], body: dict[str, Any], model: str = "trip") -> tuple[int, Any]:

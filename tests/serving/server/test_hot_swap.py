@@ -1,7 +1,5 @@
 """New versions arrive while clients send: nobody notices but by the answers."""
 
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 from lockstep.serving.store import ModelStore
 
 from ...conformance.serving.servers import OWN, start, wait_until_ready
+from ...conformance.serving.warm import Warm
 from .load import Usage, clients, settled, until
 
 HEAVY: Final = Path(__file__).with_name("heavy.py")
@@ -20,11 +19,11 @@ CLIENTS: Final = 32
 
 
 @pytest.fixture(scope="session")
-def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def heavy(forks: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models that answer 1 to 10 and weigh."""
     directory = tmp_path_factory.mktemp("heavy")
-    command = [sys.executable, str(HEAVY), str(directory), str(VERSIONS), str(MEGABYTES)]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    command = [str(HEAVY), str(directory), str(VERSIONS), str(MEGABYTES)]
+    forks.run(command, directory / "log")
     return directory
 
 

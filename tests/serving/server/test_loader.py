@@ -1,25 +1,22 @@
 """A SavedModel is loaded whole or not at all, and its graph tells what may be joined."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ...conformance.serving.warm import Warm
+
 ROWS = Path(__file__).with_name("rows.py")
 
 
 @pytest.fixture(scope="module")
-def found(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def found(models: Path, forks: Warm, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What rows.py found: TensorFlow runs in a process of its own."""
     directory = tmp_path_factory.mktemp("rows")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(ROWS), str(models), str(directory)]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    said = forks.run([str(ROWS), str(models), str(directory)], directory / "log")
+    return json.loads(said.splitlines()[-1])
 
 
 def test_rows_are_joined_only_where_the_graph_keeps_them_apart(found: Any) -> None:
