@@ -78,7 +78,10 @@ def show_command(
     if found.message:
         typer.echo(found.message)
     typer.echo()
-    rows = ((t.name, *_progress(t, t.started), t.message[:200]) for t in found.tasks)
+    rows = (
+        (t.name, *_progress(t, t.started), t.message.partition("\n")[0][:200])  # its log follows
+        for t in found.tasks
+    )
     print_table(("task", "state", "started", "took", "message"), rows)
 
 

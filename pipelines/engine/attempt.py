@@ -171,7 +171,8 @@ class Attempts:
                     return replace(result, message=f"{result.message}\n{why}")
                 await self.pause(pause)
             async with self.slots:
-                result = await self.one_try(task, replace(result, tries=number), known)
+                result = replace(result, tries=number, message="")  # not the try's before
+                result = await self.one_try(task, result, known)
             if result.state is not State.FAILED:
                 break
         return result

@@ -153,7 +153,7 @@ def test_an_exit_task_runs_after_a_failure_and_hears_of_it(failures: RunResult) 
 def test_a_retry_starts_in_an_empty_directory(failures: RunResult) -> None:
     """The second try succeeds, and finds nothing of the first."""
     retried = named(failures, "succeed-at")
-    assert retried.tries == 2
+    assert (retried.tries, retried.message) == (2, "")
     assert retried.outputs.parameters == {"Output": 2.0}
     (mark,) = retried.outputs.artifacts["mark"]
     assert mark["uri"] == str(failures.directory / "succeed-at/2/mark")
