@@ -143,8 +143,9 @@ class ToCluster:
         from ...serving.rollout.history import Record
 
         at = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-        before = json.dumps(vars(plan.back[0].change))
-        after = before if outcome == "undone" else json.dumps(vars(plan.then))
+        undone = outcome == "undone"  # there is nothing to go back to
+        before = "" if undone else json.dumps(vars(plan.back[0].change))
+        after = "" if undone else json.dumps(vars(plan.then))
         self.cluster.record(self.namespace, Record(plan.name, outcome, why, at, before, after))
 
 

@@ -121,8 +121,11 @@ class Cluster:
         return [Record(**json.loads(line)) for line in lines]
 
     def record(self, namespace: str, record: Record) -> None:
-        """Put a rollout on record."""
-        self.applied(_records(namespace, [*self.records(namespace), record][-_KEPT:]))
+        """Put a rollout on record; however many fail, those that can be undone stay."""
+        known = [*self.records(namespace), record]
+        failed = [one for one in known if one.outcome == "undone"][-_KEPT:]
+        changed = [one for one in known if one.outcome != "undone"][-_KEPT:]
+        self.applied(_records(namespace, [one for one in known if one in failed + changed]))
 
     def _done(self, live: Object) -> None:
         """Whether every pod is new and ready."""

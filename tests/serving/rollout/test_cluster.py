@@ -14,7 +14,7 @@ from lockstep.serving.errors import ClusterRefused, Exit, LockstepError, RolledB
 from lockstep.serving.rollout.answers import Expected
 from lockstep.serving.rollout.cluster import plan_rollout
 from lockstep.serving.rollout.engine import roll_out
-from lockstep.serving.rollout.history import Record
+from lockstep.serving.rollout.history import Record, last
 from lockstep.serving.rollout.objects import difference, made_from, owned, pin
 
 from .fake_cluster import FakeCluster
@@ -207,6 +207,16 @@ def test_the_record_has_room_for_large_overlays(story: Story, fake: FakeCluster)
     assert story.cluster.records(NAMESPACE) == made[-5:]
     assert kept is not None
     assert kept["data"]["rollouts"].splitlines()[-1] == "2026-01-31T06:00:00Z taxi@6 done"
+
+
+def test_what_can_be_undone_stays_on_record_however_many_rollouts_fail(story: Story) -> None:
+    """A night of failing builds does not take the way back from whoever comes in the morning."""
+    done = Record("taxi@1", "done", "", "2026-01-31T06:00:00Z", "before", "after")
+    story.cluster.record(NAMESPACE, done)
+    for number in range(2, 20):
+        failed = Record(f"taxi@{number}", "undone", "slow", "2026-01-31T06:00:00Z", "", "")
+        story.cluster.record(NAMESPACE, failed)
+    assert last(story.cluster.records(NAMESPACE), NAMESPACE) == done
 
 
 def test_routes_come_last(story: Story, fake: FakeCluster) -> None:
