@@ -125,11 +125,12 @@ def quick(
     tmp_path: Path, short: Path, day_one: Path, folder: Path, main: Site
 ) -> Iterator[tuple[Site, dict[str, str]]]:
     """A new environment for the short build, and what it is told."""
-    told, own = {"_DATA": main.model().newest().path}, tmp_path / "project"
+    model, own = tmp_path / "model", tmp_path / "project"
+    shutil.copytree(main.model().newest().path, model / "Format-Serving")
     git(short, "clone", "--quiet", str(short), str(own))
     with site_in(tmp_path / "site", own, day_one, folder / "short-runs") as site:
         site.wait()
-        yield site, told
+        yield site, {"_DATA": str(model)}
 
 
 def delivered(site: Site, done: Done) -> bool:
@@ -175,8 +176,9 @@ def test_a_model_that_fails_the_smoke_test_is_taken_back(
 
     worse = tmp_path / "worse"
     shutil.copytree(told["_DATA"], worse)
-    (worse / "assets").mkdir(exist_ok=True)
-    (worse / "assets/other.txt").write_text("another model")
+    assets = worse / "Format-Serving/assets"
+    assets.mkdir(exist_ok=True)
+    (assets / "other.txt").write_text("another model")
     root = site.repository
     recording = root / "pipelines/taxi/consumers/driver-app/at_the_end.yaml"
     good = recording.read_text()

@@ -49,7 +49,7 @@ class Executor:
         compiled = self.root / f"{name}.yaml"
         compiled.write_text(yaml.safe_dump_all([one for one in (spec, platform) if one]))
         given = (body.get("runtime_config") or {}).get("parameters") or {}
-        texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in given.items()}
+        texts = {name: _text(value) for name, value in given.items()}
         words = [str(LOCKSTEP), "run", str(compiled), f"--root={self.root}", *self.options]
         words += [f"--param={key}={text}" for key, text in texts.items()]
         before = self.runs()
@@ -70,6 +70,14 @@ class Executor:
         for process in self.processes:
             process.terminate()
             process.wait(60)
+
+
+def _text(value: Any) -> str:
+    """A parameter as one types it; Kubeflow's integers have come as doubles."""
+    if isinstance(value, str):
+        return value
+    whole = isinstance(value, float) and value.is_integer()
+    return json.dumps(int(value) if whole else value)
 
 
 @dataclass

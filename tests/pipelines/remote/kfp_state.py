@@ -263,6 +263,8 @@ def _check_parameters(declared: Json, given: Json) -> None:
                 raise Refusal(400, f"parameter {name} is not optional, yet has no value")
             continue
         value, kind = given[name], parameter["parameterType"]
+        if kind == "NUMBER_INTEGER" and isinstance(value, float) and value.is_integer():
+            value = int(value)  # a protobuf Struct knows one kind of number only
         if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) != (kind == "BOOLEAN")):
             raise Refusal(400, f"input parameter {name} requires type {kind}")
 
