@@ -1,10 +1,12 @@
 """Model servers under load: the embedded server against the Python servers one could take instead.
 
-    chrt -r 10 python benchmarks/serving.py [--only NAME ...] [--seconds 3] [--plot PLOT.png]
+    chrt -r 10 python benchmarks/serving.py [--only NAME ...] [--rounds 5] [--seconds 2]
+        [--plot PLOT.png]
 
 One model, one load generator (`h2load`, from Debian's nghttp2-client: a C++ program that speaks
-HTTP/1.1 and the HTTP/2 of gRPC), one server at a time; servers and load share the machine's cores.
-Each peer runs in an environment of its own, made with uv from the versions that its program in
+HTTP/1.1 and the HTTP/2 of gRPC). All servers run all the time and are loaded one after the other,
+round after round, so that other work on the machine meets all of them; medians are compared. Each
+peer runs in an environment of its own, made with uv from the versions that its program in
 `serving_peers/` pins. Answers are compared with the model's own before each measurement.
 """
 
@@ -18,9 +20,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import IO, NamedTuple
+from statistics import median
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+serving_load: Any = import_module("serving_load")  # beside this file; checkers look elsewhere
 
 HERE = Path(__file__).parent
 POINTS = [(p, r, c) for p in ("rest", "grpc") for r in (1, 128) for c in (1, 8, 64)]
@@ -60,7 +68,6 @@ SERVERS = [
     Server("lockstep", "v1", "tfs"),
     Server("lockstep", "v1", "tfs", 1, 512),
     Server("KServe", "v1", "v2"),
-    Server("KServe", "v1", "", 2),
     Server("MLServer", "v2", "v2", 0),
     Server("MLServer", "v2", "v2", 2),
     Server("BentoML", "v1", "", 2),
@@ -81,6 +88,16 @@ class Rate(NamedTuple):
     p50: float
     p99: float
     """Milliseconds."""
+    cpu: float
+    """Milliseconds of the server's processes for each request."""
+
+
+class Running(NamedTuple):
+    """A server that runs."""
+
+    ports: dict[str, int]
+    process: "subprocess.Popen[bytes]"
+    log: IO[bytes]
 
 
 Found = dict[Server, dict[Point, Rate]]
@@ -89,29 +106,38 @@ Floor = dict[tuple[str, int], Rate]
 
 def main() -> int:
     """Measure, print tables, and fail if a promise is broken."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="servers to measure")
-    parser.add_argument("--seconds", type=int, default=3, help="how long, for each point")
-    parser.add_argument("--plot", type=Path, help="a PNG file")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    parser.add_argument("--cache", type=Path, default=cache / "lockstep/serving-benchmark")
-    arguments = parser.parse_args()
+    arguments = told()
     if not shutil.which("h2load"):
         sys.exit("There is no h2load. Install it: apt-get install nghttp2-client")
     chosen = [s for s in SERVERS if not arguments.only or s.name in arguments.only]
     for name in dict.fromkeys(server.name for server in chosen):
         environment_of(name, arguments.cache)
-    found: Found = {}
-    model = arguments.cache / "mlp"
-    floor = floor_of(model, arguments.seconds)
-    for server in chosen:
-        found[server] = measure(server, arguments.cache, arguments.seconds)
-    print(*tables(found, floor), sep="\n")
+    with ExitStack() as stack:
+        floor = stack.enter_context(floor_of(arguments.cache / "mlp"))
+        servers: dict[Server, Running] = {}
+        for server in chosen:
+            started = stack.enter_context(running(server, arguments.cache))
+            if answers(server, started, arguments.cache):
+                servers[server] = started
+        found, floors = measure(servers, floor, arguments)
+    print(*tables(found, floors), sep="\n")
     if arguments.plot:
-        plot(found, floor, arguments.plot)
-    broken = list(promises_broken(found, floor))
+        plot(found, floors, arguments.plot)
+    broken = list(promises_broken(found, floors))
     print(*broken, sep="\n")
     return int(bool(broken))
+
+
+def told() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="servers to measure")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each server at each point")
+    parser.add_argument("--seconds", type=int, default=2, help="how long a turn is")
+    parser.add_argument("--plot", type=Path, help="a PNG file")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    parser.add_argument("--cache", type=Path, default=cache / "lockstep/serving-benchmark")
+    return parser.parse_args()
 
 
 def environment_of(name: str, cache: Path) -> None:
@@ -130,12 +156,26 @@ def environment_of(name: str, cache: Path) -> None:
     subprocess.run(command, check=True, env=compiled)
 
 
-def floor_of(model: Path, seconds: int) -> dict[tuple[str, int], Rate]:
-    """Write the model if there is none, and call it in a process of its own."""
-    command = [sys.executable, str(HERE / "serving_floor.py"), str(model), str(seconds)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment())
-    found = json.loads(done.stdout)
-    return {(p, r): Rate(*found[f"{p} {r}"]) for p in ("rest", "grpc") for r in (1, 128)}
+@contextmanager
+def floor_of(model: Path) -> Generator["subprocess.Popen[str]"]:
+    """Start the process that calls the model itself; it writes the model if there is none."""
+    command = [sys.executable, str(HERE / "serving_floor.py"), str(model)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, env=environment()
+    ) as process:
+        ask_floor(process, "grpc", 1, 0.1)
+        yield process
+        if process.stdin:
+            process.stdin.close()
+
+
+def ask_floor(process: "subprocess.Popen[str]", protocol: str, rows: int, seconds: float) -> Rate:
+    """Let it call the model for some seconds."""
+    if not process.stdin or not process.stdout:
+        sys.exit("the floor has no pipes")
+    print(protocol, rows, seconds, file=process.stdin, flush=True)
+    return Rate(*json.loads(process.stdout.readline()))
 
 
 def environment() -> dict[str, str]:
@@ -144,38 +184,93 @@ def environment() -> dict[str, str]:
     return kept | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
-def measure(server: Server, cache: Path, seconds: int) -> dict[Point, Rate]:
-    """Start a server, measure it at each point that it has a door for, and end it."""
-    found: dict[Point, Rate] = {}
-    with tempfile.TemporaryFile() as log, running(server, cache, log) as ports:
-        for protocol, rows, concurrency in POINTS:
-            dialect = server.rest if protocol == "rest" else server.grpc
-            if not dialect:
-                continue
-            command = [sys.executable, str(HERE / "serving_load.py"), str(cache / "mlp")]
-            command += [f"{protocol} {dialect}", str(ports[protocol])]
-            command += map(str, (rows, concurrency, seconds))
-            done = subprocess.run(command, stdout=subprocess.PIPE)
-            point = f"{server}: {protocol}, rows {rows}, concurrency {concurrency}"
-            if done.returncode:
-                log.seek(0)
-                print(f"{point}: no right answers\n{log.read().decode()[-4000:]}", flush=True)
-                break
-            rate = found[protocol, rows, concurrency] = Rate(*json.loads(done.stdout))
+def measure(
+    servers: dict[Server, Running], floor: "subprocess.Popen[str]", arguments: argparse.Namespace
+) -> tuple[Found, Floor]:
+    """Let the servers take turns at each point; the medians of what each bore."""
+    found: Found = {server: {} for server in servers}
+    floors: dict[tuple[str, int], list[Rate]] = {}
+    for point in POINTS:
+        doors = [server for server in servers if dialect(server, point[0])]
+        rates: dict[Server, list[Rate]] = {server: [] for server in doors}
+        for _ in range(arguments.rounds):
+            turn = ask_floor(floor, *point[:2], seconds=arguments.seconds / 2)
+            floors.setdefault(point[:2], []).append(turn)
+            for server in doors:
+                taken = turn_of(server, servers[server], point, arguments)
+                rates[server].append(taken)
+        for server, turns in rates.items():
+            rate = found[server][point] = middle(turns)
             numbers = f"{rate.rate:.1f}/s, p50 {rate.p50:.2f} ms, p99 {rate.p99:.2f} ms"
-            print(f"{point}: {numbers}", flush=True)
-    return found
+            where = f"{server}: {point[0]}, rows {point[1]}, concurrency {point[2]}"
+            print(f"{where}: {numbers}, CPU {rate.cpu:.2f} ms", flush=True)
+    return found, {place: middle(turns) for place, turns in floors.items()}
+
+
+def middle(turns: list[Rate]) -> Rate:
+    """The medians."""
+    return Rate(*(median(numbers) for numbers in zip(*turns, strict=True)))
+
+
+def dialect(server: Server, protocol: str) -> str:
+    """What a server understands over a protocol; nothing if it has no such door."""
+    return server.rest if protocol == "rest" else server.grpc
+
+
+def turn_of(server: Server, started: Running, point: Point, arguments: argparse.Namespace) -> Rate:
+    """Load a server for a second, and then for as long as a turn is, or longer if it is slow."""
+    protocol, rows, concurrency = point
+    spoken, port = f"{protocol} {dialect(server, protocol)}", started.ports[protocol]
+    x, y = (np.load(arguments.cache / f"mlp/{name}-{rows}.npy") for name in "xy")
+    body = serving_load.request_of(spoken, x)
+    size = serving_load.wait(spoken, port, body, y)
+    serving_load.load(spoken, port, body, concurrency, 1, size)
+    seconds = arguments.seconds
+    while True:
+        before = cpu_of(started.process.pid)
+        found = serving_load.load(spoken, port, body, concurrency, seconds, size)
+        if found:
+            rate, p50, p99 = found
+            cpu = cpu_of(started.process.pid) - before
+            return Rate(rate, p50, p99, 1000 * cpu / (rate * seconds))
+        seconds *= 3
+
+
+def cpu_of(process: int) -> float:
+    """Say how many CPU seconds a process has taken, and all that come from it."""
+    ticks = 0
+    for one in family(process):
+        with suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def answers(server: Server, started: Running, cache: Path) -> bool:
+    """Wait until each door of a server answers rightly; show its log if it does not."""
+    x, y = (np.load(cache / f"mlp/{name}-1.npy") for name in "xy")
+    try:
+        for protocol, port in started.ports.items():
+            if dialect(server, protocol):
+                spoken = f"{protocol} {dialect(server, protocol)}"
+                body = serving_load.request_of(spoken, x)
+                serving_load.wait(spoken, port, body, y, lambda: started.process.poll() is None)
+    except serving_load.NoAnswer as error:
+        started.log.seek(0)
+        print(f"{server}: {error}\n{started.log.read().decode()[-4000:]}", flush=True)
+        return False
+    return True
 
 
 @contextmanager
-def running(server: Server, cache: Path, log: IO[bytes]) -> Generator[dict[str, int]]:
+def running(server: Server, cache: Path) -> Generator[Running]:
     """Start a server; end it, and all that it started, by their ids."""
     ports = {"rest": free_port(), "grpc": free_port()}
     command = command_of(server, cache, ports)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment(), cwd=folder)
         try:
-            yield ports
+            yield Running(ports, process, log)
         finally:
             started = list(family(process.pid))
             process.terminate()
@@ -229,7 +324,7 @@ def best(found: Found, name: str, point: Point) -> Rate | None:
 
 
 def tables(found: Found, floor: Floor) -> Iterator[str]:
-    """Write a table for each protocol: requests a second, and p50 / p99 in milliseconds."""
+    """Write a table for each protocol: requests a second (p50 / p99 / CPU in milliseconds)."""
     names = list(dict.fromkeys(server.name for server in found))
     for protocol, title in (("rest", "REST"), ("grpc", "gRPC")):
         header = [f"{title}: rows, concurrency", *names, "in-process", "to the best peer"]
@@ -244,7 +339,9 @@ def tables(found: Found, floor: Floor) -> Iterator[str]:
 
 def cell(rate: Rate | None) -> str:
     """Write a rate."""
-    return f"{rate.rate:,.0f} ({rate.p50:.2f} / {rate.p99:.2f})" if rate else "-"
+    if not rate:
+        return "-"
+    return f"{rate.rate:,.0f} ({rate.p50:.2f} / {rate.p99:.2f} / {rate.cpu:.2f})"
 
 
 def ratio_at(found: Found, point: Point) -> float | None:

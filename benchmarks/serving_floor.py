@@ -2,10 +2,11 @@
 # TensorFlow says its types wrongly.
 """What serving the model cannot beat: the same model called in-process, with and without JSON.
 
-    python benchmarks/serving_floor.py MODEL [SECONDS]
+    python benchmarks/serving_floor.py MODEL
 
 Writes the model, a multi-layer perceptron 784-256-10, if there is none, and samples of what goes in
-and comes out; prints calls a second, and the p50 and p99 of their milliseconds, as JSON.
+and comes out. For each line `rest|grpc ROWS SECONDS` it calls the model and prints, as JSON, calls
+a second, the p50 and p99 of their milliseconds, and CPU milliseconds for each.
 """
 
 import json
@@ -40,8 +41,8 @@ def write_model(directory: Path) -> None:
 
 
 def main() -> int:
-    """Write the model, time the calls, print what they took."""
-    model, seconds = Path(sys.argv[1]), float((*sys.argv, "3")[2])
+    """Write the model, and call it as often as it is told to."""
+    model = Path(sys.argv[1])
     if not (model / "1/saved_model.pb").exists():
         write_model(model / "1")
     signature = tf.saved_model.load(str(model / "1")).signatures["serving_default"]
@@ -49,15 +50,17 @@ def main() -> int:
     def call(x: Any) -> Any:
         return signature(x=tf.constant(x))["y"].numpy()
 
-    found = {}
+    calls = {}
     for rows in (1, 128):
         x = np.random.default_rng(rows).random((rows, PIXELS), np.float32)
         np.save(model / f"x-{rows}.npy", x)
         np.save(model / f"y-{rows}.npy", call(x))
         body = orjson.dumps({"instances": x}, option=orjson.OPT_SERIALIZE_NUMPY)
-        found[f"grpc {rows}"] = timed(partial(call, x), seconds)
-        found[f"rest {rows}"] = timed(partial(call_parsed, call, body), seconds)
-    print(json.dumps(found))
+        calls["grpc", rows] = partial(call, x)
+        calls["rest", rows] = partial(call_parsed, call, body)
+    for line in sys.stdin:
+        protocol, number, seconds = line.split()
+        print(json.dumps(timed(calls[protocol, int(number)], float(seconds))), flush=True)
     return 0
 
 
@@ -66,17 +69,20 @@ def call_parsed(call: Callable[[Any], Any], body: bytes) -> Any:
     return call(np.asarray(orjson.loads(body)["instances"], np.float32))
 
 
-def timed(call: Callable[[], object], seconds: float) -> tuple[float, float, float]:
-    """Call again and again; say how many calls a second, and their p50 and p99 in milliseconds."""
+def timed(call: Callable[[], object], seconds: float) -> tuple[float, float, float, float]:
+    """Call again and again; calls a second, p50, p99 and CPU milliseconds."""
     times: list[float] = []
+    cpu = 0.0
     for part in (seconds / 4, seconds):  # the first part warms up
         times.clear()
-        end = time.perf_counter() + part
+        end, cpu = time.perf_counter() + part, time.process_time()
         while (start := time.perf_counter()) < end:
             call()
             times.append(time.perf_counter() - start)
+    cpu = time.process_time() - cpu
     p50, p99 = np.percentile(times, (50, 99))
-    return len(times) / sum(times), 1000 * float(p50), 1000 * float(p99)
+    rate = len(times) / sum(times)
+    return rate, 1000 * float(p50), 1000 * float(p99), 1000 * cpu / len(times)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
-"""Load on a server of the model of `serving_floor.py`, and what it bears, as JSON.
+"""Load on a server of the model of `serving_floor.py`, and what it bears.
 
-    python benchmarks/serving_load.py MODEL PROTOCOL PORT ROWS CONCURRENCY SECONDS
-
-PROTOCOL is `rest v1` (KServe's, TF Serving's), `rest v2` (the Open Inference Protocol),
-`grpc tfs` (TF Serving's PredictionService) or `grpc v2`. Waits for a right answer first, then lets
-`h2load` send the same request on CONCURRENCY connections, one at a time on each, for a second to
-warm up, then for SECONDS. Prints requests a second, and the p50 and p99 of their milliseconds.
+A protocol is `rest v1` (KServe's, TF Serving's), `rest v2` (the Open Inference Protocol),
+`grpc tfs` (TF Serving's PredictionService) or `grpc v2`. `h2load` sends the same request on as many
+connections as are asked for, one at a time on each.
 """
 
 import json
@@ -15,6 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +34,8 @@ DATA = re.compile(r"traffic: .*, .* \((\d+)\) data")
 Array = NDArray[np.float32]
 
 
-def main() -> int:
-    """Wait, warm up, measure, print."""
-    model, protocol, port = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    rows, concurrency, seconds = (int(argument) for argument in sys.argv[4:])
-    x, y = (np.load(model / f"{name}-{rows}.npy") for name in "xy")
-    body = request_of(protocol, x)
-    size = wait(protocol, port, body, y)
-    load(protocol, port, body, concurrency, 1, size)
-    found = None
-    while not found:  # too few answers in so short a time: take longer
-        found, seconds = load(protocol, port, body, concurrency, seconds, size), 3 * seconds
-    print(json.dumps(found))
-    return 0
+class NoAnswer(Exception):
+    """A server does not answer, or wrongly."""
 
 
 def request_of(protocol: str, x: Array) -> bytes:
@@ -125,19 +112,22 @@ def first(data: bytes, number: int) -> bytes:
     return b""
 
 
-def wait(protocol: str, port: int, body: bytes, y: Array) -> int:
-    """Ask until the answer is right; say how many bytes it has."""
+def wait(
+    protocol: str, port: int, body: bytes, y: Array, runs: Callable[[], bool] = lambda: True
+) -> int:
+    """Ask a server that runs until the answer is right; say how many bytes it has."""
     end, error = time.monotonic() + PATIENCE, "no answer"
-    while time.monotonic() < end:
+    while runs() and time.monotonic() < end:
         try:
             answer = ask(protocol, port, body)
             np.testing.assert_allclose(answer_in(protocol, answer), y.ravel(), rtol=1e-3, atol=1e-6)
-        except (OSError, grpc.RpcError) as e:
+        except (OSError, grpc.RpcError, AssertionError) as e:
             error = repr(e)
             time.sleep(0.3)
         else:
             return len(answer)
-    sys.exit(f"{protocol} on port {port}: {error}")
+    message = f"{protocol} on port {port}: {error}"
+    raise NoAnswer(message)
 
 
 def ask(protocol: str, port: int, body: bytes) -> bytes:
@@ -160,7 +150,8 @@ def load(
 ) -> tuple[float, float, float] | None:
     """Let h2load send a request again and again; each answer has about `size` bytes.
 
-    Nothing is found out if not even one connection in two was answered.
+    Gives requests a second, and the p50 and p99 of their milliseconds. Nothing is found out if not
+    even one connection in two was answered.
     """
     with tempfile.TemporaryDirectory() as folder:
         log, data = Path(folder, "log"), Path(folder, "data")
@@ -185,7 +176,3 @@ def load(
     times = np.asarray([int(micros) for _, _, micros in lines]) / 1000
     p50, p99 = np.percentile(times, (50, 99))
     return len(lines) / seconds, float(p50), float(p99)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
