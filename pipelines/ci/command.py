@@ -34,6 +34,8 @@ class Place:
     """Its id."""
     docker: bool = False
     socket: str = SOCKET
+    shared: tuple[str, ...] = ()
+    """Folders of this machine that containers see under the same path."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def _contained(build: Build, step: Step, place: Place, made: Command, label: str
     directory = str(Path(WORKSPACE, step.dir))
     mounts = [f"{place.workspace}:{WORKSPACE}", f"{place.folder / 'home'}:{HOME}"]
     mounts.append(f"{place.socket}:{SOCKET}")
+    mounts += [f"{one}:{one}" for one in place.shared]
     volumes = (*build.options.volumes, *step.volumes)
     mounts += [f"lockstep-{place.build}-{one.name}:{one.path}" for one in volumes]
     if made.script_file:

@@ -33,6 +33,13 @@ def run(
     docker: Annotated[
         bool, typer.Option("--docker", help="Each step in a container of its image.")
     ] = False,
+    volume: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --docker: containers see and write it, under the same path; repeat it.",
+        ),
+    ] = None,
     folder: Annotated[
         Path, typer.Option(metavar="DIR", help="Each build has a folder of its own in it.")
     ] = Path(".lockstep/builds"),
@@ -56,12 +63,15 @@ def run(
     from ..ci.execute import execute
     from ..ci.workspace import collect, prepare, source, uncommitted
 
+    if volume and not docker:
+        raise typer.BadParameter(message="--volume is for --docker")
     written, given = load(file), pairs(substitution or [])
     found = source(Path(), commit, given.get("BUILD_ID") or str(uuid.uuid4()), given)
     build = _unmapped(substituted(written, _marked(found.substitutions)))
     name = found.substitutions["BUILD_ID"]
     home = (folder / name).absolute()
-    place = Place(home / "workspace", home, name, docker, _socket())
+    shared = tuple(str(one.absolute()) for one in volume or ())
+    place = Place(home / "workspace", home, name, docker, _socket(), shared)
     secrets = _secrets(build, dry_run)
     commands = [
         command_of(build, number, place, os.environ, secrets) for number in range(len(build.steps))

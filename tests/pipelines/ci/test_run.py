@@ -231,6 +231,7 @@ def test_what_cannot_be_known_is_asked_for(run: Run, repository: Path) -> None:
     code, said = run([sh("a", "true", secretEnv=["MISSING_ONE"])], availableSecrets=secret)
     assert (code, "MISSING_ONE=... lockstep ci run" in said) == (Exit.ENVIRONMENT, True)
     assert run([sh("a", "true")], "--commit=elsewhere")[0] == Exit.USAGE
+    assert run([sh("a", "true")], "--volume=/srv")[0] == Exit.USAGE
     assert run([sh("a", "true")], "--substitution=BUILD_ID=../x")[0] == Exit.USAGE
     assert run([sh("a", "true")], "--substitution=_A=1")[0] == Exit.DEFINITION
     assert run([sh("a", "true", volumes=[{"name": "v", "path": "/v"}])])[0] == Exit.ENVIRONMENT
@@ -272,12 +273,13 @@ def test_a_container_gets_the_workspace_and_docker_s_socket(tmp_path: Path) -> N
             "options": {"env": ["B=2"]},
         }
     )
-    place = Place(tmp_path / "w", tmp_path, "b", docker=True, socket="/run/d.sock")
+    place = Place(tmp_path / "w", tmp_path, "b", True, "/run/d.sock", ("/srv/models",))
     made = command_of(build, 0, place, {"TOKEN": "old", "PATH": "/bin"}, {"TOKEN": "t"})
     assert made.words == (
         *("docker", "run", "--rm", "--name", "lockstep-b-one-step", "--network", "host"),
         *("--volume", f"{tmp_path}/w:/workspace", "--volume", f"{tmp_path}/home:/builder/home"),
-        *("--volume", "/run/d.sock:/var/run/docker.sock", "--volume", "lockstep-b-v:/v"),
+        *("--volume", "/run/d.sock:/var/run/docker.sock", "--volume", "/srv/models:/srv/models"),
+        *("--volume", "lockstep-b-v:/v"),
         *("--workdir", "/workspace/below", "--env", "HOME=/builder/home", "--env", "B=2"),
         *("--env", "A=1", "--env", "TOKEN", "gcr.io/cloud-builders/docker", "build", "."),
     )
