@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,8 @@ pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing"),
 ]
 
-SHARED = {"volumes": [{"name": "kept", "path": "/kept"}]}
-STEPS = [
+SHARED: dict[str, object] = {"volumes": [{"name": "kept", "path": "/kept"}]}
+STEPS: list[dict[str, object]] = [
     {
         "id": "write",
         "entrypoint": "sh",
@@ -68,10 +68,10 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(
-    project: Path, steps: list[dict[str, object]], image: str, *options: str, **more: object
+    project: Path, steps: Sequence[dict[str, object]], image: str, *options: str, **more: object
 ) -> "subprocess.CompletedProcess[str]":
     """Run a build of these steps in containers of an image."""
-    build = {"steps": [{"name": "$_IMAGE", **step} for step in steps], **more}
+    build: dict[str, object] = {"steps": [{"name": "$_IMAGE", **one} for one in steps], **more}
     build["substitutions"] = {"_IMAGE": image, "_A": "a b", "_OUTSIDE": str(project.parent)}
     build["options"] = {"substitutionOption": "ALLOW_LOOSE"}
     (project / "build.yaml").write_text(yaml.safe_dump(build))
@@ -90,9 +90,17 @@ def left() -> str:
 
 def test_steps_share_workspace_and_volumes(project: Path, image: str) -> None:
     """The clone, volumes, a folder of this machine, environment and secrets; nothing is left."""
-    secrets = {"availableSecrets": {"secretManager": [{"versionName": "v", "env": "TOKEN"}]}}
+    secrets: dict[str, object] = {"secretManager": [{"versionName": "v", "env": "TOKEN"}]}
     outside = f"--volume={project.parent}"
-    done = run(project, STEPS, image, outside, "--keep", "--substitution=BUILD_ID=b", **secrets)
+    done = run(
+        project,
+        STEPS,
+        image,
+        outside,
+        "--keep",
+        "--substitution=BUILD_ID=b",
+        availableSecrets=secrets,
+    )
     assert done.returncode == Exit.OK, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     for line in (
