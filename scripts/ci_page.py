@@ -1,6 +1,5 @@
 """Draw the builds into docs/ci.md: pictures and tables, from the Cloud Build files themselves."""
 
-import re
 from pathlib import Path
 
 from lockstep.pipelines.ci.build import Build, Step, load, waits
@@ -52,10 +51,10 @@ def page(text: str) -> str:
         build = load(ROOT / file)
         made = f"{picture(build)}\n\n{table(build)}"
         marks = f"<!-- {name}: scripts/ci_page.py -->", f"<!-- {name}: end -->"
-        pattern = re.compile(f"{re.escape(marks[0])}.*?{re.escape(marks[1])}", re.DOTALL)
-        new = f"{marks[0]}\n\n{made}\n\n{marks[1]}"
-        text, count = pattern.subn(lambda _, new=new: new, text)
-        assert count == 1, f"docs/ci.md has no place for {name}"
+        before, there, after = text.partition(marks[0])
+        _, end, after = after.partition(marks[1])
+        assert there and end, f"docs/ci.md has no place for {name}"
+        text = f"{before}{there}\n\n{made}\n\n{end}{after}"
     return text
 
 

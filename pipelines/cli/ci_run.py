@@ -87,8 +87,8 @@ def run(
     try:
         result = execute(build, commands, home / "logs", _tell)
     finally:
-        for volume in volumes_of(build, place):
-            subprocess.run(["docker", "volume", "rm", volume], capture_output=True, check=False)
+        for made in volumes_of(build, place):
+            subprocess.run(["docker", "volume", "rm", made], capture_output=True, check=False)
     _conclude(build, result, name)
     for path in collect(build, place.workspace, home):
         typer.echo(f"artifact {path}")
