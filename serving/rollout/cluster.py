@@ -7,6 +7,7 @@ changed; Kubernetes then replaces its pods one by one.
 
 import gzip
 import json
+import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -206,7 +207,8 @@ def connect(context: str | None) -> Any:
                 raise
             config.load_incluster_config()
             api = client.ApiClient()
-        return dynamic.DynamicClient(api)
+        # Its cache is a file in /tmp that outlives kinds, and clusters at the same address.
+        return dynamic.DynamicClient(api, cache_file=os.devnull)
     except (config.ConfigException, HTTPError, client.ApiException) as error:
         raise _unreachable(str(error)) from error
 

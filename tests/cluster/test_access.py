@@ -1,5 +1,6 @@
 """Who may do what: asked of the API server, not read from YAML."""
 
+import os
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -105,7 +106,8 @@ def test_what_a_deployer_may_not_is_told(overlay: Overlay, cluster: Cluster) -> 
     cluster.applied(next(one for one in objects if one["kind"] == "Namespace"))
     nobody: Any = client.ApiClient(cluster.client.configuration)
     nobody.set_default_header("Impersonate-User", "nobody@example.com")
+    other = dynamic.DynamicClient(nobody, cache_file=os.devnull)
     deployment = next(one for one in objects if one["kind"] == "Deployment")
     with pytest.raises(ClusterRefused, match="cannot patch resource") as caught:
-        Cluster(dynamic.DynamicClient(nobody), cluster.reach).applied(deployment)
+        Cluster(other, cluster.reach).applied(deployment)
     assert "docs/rollout.md" in str(caught.value)

@@ -1,6 +1,7 @@
 """A rollout to a cluster: the official client against a small API server."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def story(address: str) -> Story:
     configuration.host = address
     configuration.retries = False
     api: Any = client.ApiClient(configuration)
-    return Story(dynamic.DynamicClient(api))
+    return Story(dynamic.DynamicClient(api, cache_file=os.devnull))
 
 
 def test_the_first_rollout_makes_everything(story: Story, fake: FakeCluster) -> None:
