@@ -53,7 +53,7 @@ def page(text: str) -> str:
         marks = f"<!-- {name}: scripts/ci_page.py -->", f"<!-- {name}: end -->"
         before, there, after = text.partition(marks[0])
         _, end, after = after.partition(marks[1])
-        assert there and end, f"docs/ci.md has no place for {name}"
+        assert end, f"docs/ci.md has no place for {name}"
         text = f"{before}{there}\n\n{made}\n\n{end}{after}"
     return text
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -151,7 +152,7 @@ class _Run:
 
     async def _step(self, number: int) -> StepResult:
         step, command, name = self.build.steps[number], self.commands[number], self._name(number)
-        self.tell(name, f"started: {command}")
+        self.tell(name, f"started: {shlex.join(command.words)}")
         clock, log = asyncio.get_running_loop(), self._log(name)
         began = clock.time()
         with log.open("wb") as file:

@@ -63,7 +63,8 @@ def image(
         made = build(recipe, folder)
     write(folder, into, asdict(made))
     typer.echo(made.reference)
-    typer.echo("with SBOM and provenance" if made.attested else "without SBOM and provenance")
+    papers = "with SBOM and provenance" if made.attested else "without SBOM and provenance"
+    typer.echo("taken as it is" if use else papers)
 
 
 def reference(found: dict[str, str]) -> str:
