@@ -38,7 +38,7 @@ build() {
     need go "Go 1.26 or newer" "install it, or point KUBECONFIG at kind or k3s: see docs/cluster.md"
     local work parts version=k8s.io/component-base/version
     work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
+    trap "rm -rf '$work'" EXIT
     cd "$work"
     go mod init kubernetes >/dev/null 2>&1
     go mod edit -require "k8s.io/kubernetes@v$VERSION"
