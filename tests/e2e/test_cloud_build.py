@@ -5,6 +5,7 @@
 tests/e2e/test_cloud_build_docker.py builds them, where there is a Docker engine.
 """
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 STEPS = [step.id for step in load(ROOT / "cloudbuild.yaml").steps]
 MISSED = {
-    **dict(zip(STEPS, STEPS[1:], strict=False)),
+    **dict(itertools.pairwise(STEPS)),
     "candidate": "deploy",
     "target": "deploy",
     "deploy": "rollback",  # the smoke test may fail
