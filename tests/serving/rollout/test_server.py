@@ -106,6 +106,7 @@ def test_a_bad_version_is_undone_and_nobody_notices(what: str, place: Place) -> 
     assert said in output
     assert not tally.wrong
     assert set(tally.versions) == {1.0}
+    assert tally.versions[1.0] > 20  # they did call, over REST and gRPC, and were answered
     assert available(place.grpc, "m") == (1,)
     assert available(place.grpc, "m.next") == ()
 
