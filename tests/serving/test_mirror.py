@@ -11,7 +11,7 @@ import pytest
 
 from lockstep.serving.errors import BadModel, Exit, UnknownVersion
 from lockstep.serving.mirror import Mirror, main
-from lockstep.serving.place import Place
+from lockstep.serving.place import Place, open_place
 from lockstep.serving.store import ModelStore, digest
 
 
@@ -101,7 +101,7 @@ def test_a_copy_that_breaks_off_leaves_nothing(
 
 def test_a_damaged_version_is_not_served(mirror: Mirror) -> None:
     """What differs from the digest on record never gets a version's name."""
-    mirror.store._place.write("2/saved_model.pb", [b"other"])
+    open_place(mirror.store.directory).write("2/saved_model.pb", [b"other"])
     with pytest.raises(BadModel):
         mirror.bring()
     assert names(mirror.to / "taxi") == set()
