@@ -18,6 +18,7 @@ from .config import ModelConfig, one_model, read_models
 from .flags import Flags, parse_flags, usage
 from .lanes import Runner
 from .loader import LoadOptions
+from .memory import keep_large_apart
 from .metrics import Metrics
 from .models import Models, Options
 from .plane import Door, Meter
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(flags: Flags) -> int:
     """Serve until SIGTERM or SIGINT; give the exit code."""
+    keep_large_apart()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import uvloop
 

@@ -1,4 +1,8 @@
-"""Give memory back to the system after a model, or a large request, is gone."""
+"""Give memory back to the system after a model, or a large request, is gone.
+
+glibc's `malloc_trim` returns what is free, but not at the end of the arenas that threads other than
+the first have. A model's variables are freed just there if they come out of an arena, and stay.
+"""
 
 import asyncio
 import ctypes
@@ -8,7 +12,20 @@ from typing import Final
 LARGE: Final = 16 << 20
 """Bytes of a request after which it is worth it."""
 
+APART: Final = 4 << 20
+"""Bytes from which on an allocation is the system's own, and goes back to it when it is freed."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
 _planned: set[asyncio.AbstractEventLoop] = set()
+
+
+def keep_large_apart() -> None:
+    """Let large allocations stay out of arenas; by itself glibc lets them in after a while."""
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's
+    if set_option is not None:
+        set_option(_M_MMAP_THRESHOLD, APART)
+        set_option(_M_TRIM_THRESHOLD, 2 * APART)
 
 
 def trim() -> None:

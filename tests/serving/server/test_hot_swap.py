@@ -51,10 +51,10 @@ def test_versions_are_swapped_under_load(
                 assert until(partial(tally.versions.__contains__, float(number))), tally
                 time.sleep(max(0, began + (number - 1) * seconds / versions - time.monotonic()))
             time.sleep(max(0, began + seconds - time.monotonic()))
-        after = settled(server.process.pid, before, megabytes=2 * MEGABYTES)
+        after = settled(server.process.pid, before, megabytes=MEGABYTES)
     finally:
         ended = server.stop()
     assert not tally.wrong, (len(tally.wrong), tally.wrong[:5])
     assert set(tally.versions) == {float(number) for number in range(1, versions + 1)}
-    assert not after.is_more_than(before, megabytes=2 * MEGABYTES), (before, after)
+    assert not after.is_more_than(before, megabytes=MEGABYTES), (before, after)
     assert ended == 0
