@@ -14,6 +14,7 @@ import pytest
 from lockstep.serving.client.protos import message
 
 from ...conformance.serving.servers import OWN, Server, start, wait_until_ready
+from ...conformance.serving.warm import Warm
 from .load import BODY, Usage, clients, predicting, rest_client, settled, until
 
 LARGE: Final = 100_000_000
@@ -32,12 +33,12 @@ def base(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(base: Path, models: Path) -> Iterator[Server]:
+def server(base: Path, models: Path, forks: Warm) -> Iterator[Server]:
     """A server of m, which has faults, and of t, which has none."""
     config = CONFIG.replace("BASE", str(base)).replace("MODELS", str(models))
     (base / "models.config").write_text(config)
     flags = [f"--model_config_file={base / 'models.config'}", "--load_retry_interval_micros=500000"]
-    server = start(OWN, flags, base / "log")
+    server = start(OWN, flags, base / "log", forks)
     try:
         wait_until_ready(server, ["m", "t"])
         yield server
@@ -214,10 +215,10 @@ def test_a_body_of_100_megabytes(server: Server) -> None:
     assert sum(tally.versions.values()) > 10
 
 
-def test_a_server_is_told_to_end_under_load(models: Path, tmp_path: Path) -> None:
+def test_a_server_is_told_to_end_under_load(models: Path, forks: Warm, tmp_path: Path) -> None:
     """SIGTERM: what was accepted is answered, then it ends with 0."""
     flags = ["--model_name=m", f"--model_base_path={models / 'constant'}"]
-    server = start(OWN, flags, tmp_path / "log")
+    server = start(OWN, flags, tmp_path / "log", forks)
     try:
         wait_until_ready(server, ["m"])
         with clients(server.address, "m", 16) as tally:

@@ -32,13 +32,13 @@ def heavy(forks: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [(8, 4), pytest.param(60, VERSIONS, marks=pytest.mark.full)],
 )
 def test_versions_are_swapped_under_load(
-    seconds: int, versions: int, heavy: Path, tmp_path: Path
+    seconds: int, versions: int, heavy: Path, forks: Warm, tmp_path: Path
 ) -> None:
     """No request fails, each answer is of one version, and old versions leave no memory behind."""
     store = ModelStore(str(tmp_path / "m"), clock=lambda: 1)  # versions 1, 2, 3, ...
     store.push(str(heavy / "1"))
     flags = ["--model_name=m", f"--model_base_path={tmp_path / 'm'}"]
-    server = start(OWN, flags, tmp_path / "log")
+    server = start(OWN, flags, tmp_path / "log", forks)
     try:
         wait_until_ready(server, ["m"])
         with clients(server.address, "m", CLIENTS):
