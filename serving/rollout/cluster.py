@@ -207,8 +207,8 @@ def connect(context: str | None) -> Any:
                 raise
             config.load_incluster_config()
             api = client.ApiClient()
-        # Its cache is a file in /tmp that outlives kinds, and clusters at the same address.
-        return dynamic.DynamicClient(api, cache_file=os.devnull)
+        # No cache: its file in /tmp outlives kinds, and clusters at the same address.
+        return dynamic.DynamicClient(api, cache_file=f"{os.devnull}/none")
     except (config.ConfigException, HTTPError, client.ApiException) as error:
         raise _unreachable(str(error)) from error
 

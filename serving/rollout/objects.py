@@ -185,16 +185,17 @@ def _select(value: Any, fields: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
         names = [key[2:] for key in inner if key.startswith("f:")]
         return {n: _select(value[n], inner[f"f:{n}"]) for n in names if n in value}
+    keys = [(*key.split(":", 1), one) for key, one in inner.items()]
     result = []
-    for key, one in inner.items():
-        kind, _, told = key.partition(":")
-        sought = json.loads(told)
-        if kind == "v" and sought in value:
-            result.append(sought)
-        elif kind == "k":
-            for item in value:
-                if sought.items() <= item.items():
-                    result.append(_select(item, one) | sought)
+    for (
+        item
+    ) in value:  # in this order: managedFields have another one, and that of containers counts
+        for kind, told, one in keys:
+            sought = json.loads(told)
+            if kind == "v" and sought == item:
+                result.append(item)
+            elif kind == "k" and sought.items() <= item.items():
+                result.append(_select(item, one) | sought)
     return result
 
 

@@ -6,12 +6,14 @@ the old one, labels move to it once it is there (TF Serving refuses a label on a
 same configuration loads: serving#1608, #1230, #1555), and the old one goes.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Final
 
 from ..client import Client, Retry
-from ..client.call import Call
+from ..client.call import RETRY, Call
 from ..client.transports import open_transport
 from ..errors import NotServed, RolloutFailed, ServerUnavailable
 from ..server.status import Code
@@ -33,15 +35,20 @@ class Server:
     """Seconds that loading may take: TF Serving answers once a new model is there, or not."""
 
     def apply(self, change: Any) -> None:
-        """Tell it to serve just what a configuration says.
+        """Tell it to serve just what a configuration says; the same one may be told again.
 
         Raises:
             RolloutFailed: it refuses, or cannot load it.
             ServerUnavailable: it cannot be reached.
         """
-        transport = open_transport(self.addresses[0])
+        call, transport = Call(_RELOAD, reload_request(change)), open_transport(self.addresses[0])
         try:
-            reply = transport.send(Call(_RELOAD, reload_request(change)), self.timeout)
+            for attempt in count(1):
+                reply = transport.send(call, self.timeout)
+                pause = RETRY.pause(attempt, reply)
+                if pause is None:
+                    break
+                time.sleep(pause)
         finally:
             transport.close()
         if reply.code is not Code.OK:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,9 +17,11 @@ from lockstep.serving.errors import LockstepError
 from lockstep.serving.kustomize import render
 from lockstep.serving.rollout.cluster import MANAGER, Cluster, connect
 from lockstep.serving.rollout.reach import at
+from lockstep.serving.store import ModelStore
 
 from .kubelet import Object
 
+BUILDER: Final = Path(__file__).parents[1] / "serving" / "rollout" / "versions.py"
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 VARIABLE: Final = "LOCKSTEP_TEST_KUBECONFIG"
 MISSING: Final = (
@@ -83,6 +87,21 @@ def overlay(tmp_path: Path, client: Any) -> Iterator[Overlay]:
     yield make
     for name in spaces:
         drop_namespace(client, name)
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with versions 1 to 6 of taxi, of which 4 cannot be loaded; 2 is the champion."""
+    here = tmp_path_factory.mktemp("versions")
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(BUILDER), str(here / "made")]
+    subprocess.run(command, check=True, env=quiet, stderr=subprocess.DEVNULL)
+    (here / "made" / "4" / "saved_model.pb").write_bytes(b"no model")
+    store = ModelStore(str(here / "store" / "taxi"))
+    for number in range(1, 7):
+        store.push(str(here / "made" / str(number)), number=number)
+    store.set_alias("champion", 2)
+    return here / "store"
 
 
 def new_space() -> str:

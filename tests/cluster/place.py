@@ -20,7 +20,9 @@ from lockstep.serving.errors import LockstepError
 from lockstep.serving.kustomize import render
 from lockstep.serving.rollout.cluster import MANAGER, Cluster
 from lockstep.serving.rollout.objects import Object, owned
+from lockstep.serving.rollout.reach import at
 
+from .conftest import drop_namespace, new_space, write_overlay
 from .kubelet import SCHEDULER, Kubelet
 
 MORE: Final = """configMapGenerator:
@@ -32,12 +34,7 @@ patches:
     patch: |
       - {{op: add, path: /spec/template/spec/schedulerName, value: {scheduler}}}
 """
-"""The environment dev, but for where its models are and who runs its pods."""
-
-
-def more(store: Path) -> str:
-    """What an overlay for a test adds to the environment's."""
-    return MORE.format(store=store, scheduler=SCHEDULER)
+"""An environment of manifests/, but for where its models are and who runs its pods."""
 
 
 @dataclass
@@ -90,6 +87,14 @@ class Place:
         meta = {"name": name, "namespace": self.kubelet.namespace}
         return self.cluster.get({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta})
 
+    def pods(self, arm: str = "champion") -> set[str]:
+        """The names of an arm's pods that are ready."""
+        return {
+            name
+            for name, pod in self.kubelet.pods.items()
+            if pod.labels["lockstep.dev/arm"] == arm and pod.ready and pod.left is None
+        }
+
     def logs(self) -> str:
         """What all pods said."""
         return "\n".join(f"{name}\n{pod.log()[-2000:]}" for name, pod in self.kubelet.pods.items())
@@ -128,6 +133,23 @@ class Place:
             connection.close()
         (version,) = answer["predictions"]
         return float(version)
+
+
+@contextmanager
+def environment(
+    client: Any, kubeconfig: Path, here: Path, name: str, store: Path
+) -> Generator[Place]:
+    """An environment whose namespace has nothing but its deployer, while a block runs."""
+    space, cluster = new_space(), Cluster(client, at([]))
+    access = render(write_overlay(here / "access", f"access/{name}", space))
+    more = MORE.format(store=store, scheduler=SCHEDULER)
+    overlay = write_overlay(here / "overlay", f"overlays/{name}", space, more)
+    try:
+        config = deployer(cluster, access, kubeconfig, here)
+        with Kubelet(client, space, here / "pods").running() as kubelet:
+            yield Place(cluster, kubelet, overlay, store, config)
+    finally:
+        drop_namespace(client, space)
 
 
 def deployer(cluster: Cluster, access: list[Object], kubeconfig: Path, here: Path) -> Path:

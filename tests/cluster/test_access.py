@@ -106,7 +106,7 @@ def test_what_a_deployer_may_not_is_told(overlay: Overlay, cluster: Cluster) -> 
     cluster.applied(next(one for one in objects if one["kind"] == "Namespace"))
     nobody: Any = client.ApiClient(cluster.client.configuration)
     nobody.set_default_header("Impersonate-User", "nobody@example.com")
-    other = dynamic.DynamicClient(nobody, cache_file=os.devnull)
+    other = dynamic.DynamicClient(nobody, cache_file=f"{os.devnull}/none")
     deployment = next(one for one in objects if one["kind"] == "Deployment")
     with pytest.raises(ClusterRefused, match="cannot patch resource") as caught:
         Cluster(other, cluster.reach).applied(deployment)

@@ -4,10 +4,7 @@ The environment is `dev` as it is in manifests/, mirror and all; the deployer is
 with the rights of manifests/access; the pods' containers run here (see `kubelet`).
 """
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,42 +12,21 @@ from typing import Any, Final
 import pytest
 
 from lockstep.serving.errors import Exit
-from lockstep.serving.kustomize import render
-from lockstep.serving.rollout.cluster import Cluster
-from lockstep.serving.rollout.reach import at
-from lockstep.serving.store import ModelStore
 
-from ..serving.rollout.versions import __file__ as builder
-from .conftest import drop_namespace, new_space, until, write_overlay
-from .kubelet import Kubelet
-from .place import Place, deployer, more
+from .conftest import until
+from .place import Place, environment
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def place(
-    client: Any, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+    client: Any, kubeconfig: Path, versions: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
-    """An empty environment, and a store with versions 1 to 6, of which 1 and 2 are good."""
-    here = tmp_path_factory.mktemp("cluster")
-    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(builder), str(here / "made")]
-    subprocess.run(command, check=True, env=quiet, stderr=subprocess.DEVNULL)
-    (here / "made" / "4" / "saved_model.pb").write_bytes(b"no model")
-    store = ModelStore(str(here / "store" / "taxi"))
-    for number in range(1, 7):
-        store.push(str(here / "made" / str(number)), number=number)
-    store.set_alias("champion", 2)
-    space, cluster = new_space(), Cluster(client, at([]))
-    access = render(write_overlay(here / "access", "access/dev", space))
-    overlay = write_overlay(here / "overlay", "overlays/dev", space, more(here / "store"))
-    try:
-        config = deployer(cluster, access, kubeconfig, here)
-        with Kubelet(client, space, here / "pods").running() as kubelet:
-            yield Place(cluster, kubelet, overlay, here / "store", config)
-    finally:
-        drop_namespace(client, space)
+    """The environment dev, empty; of the versions 1 to 6 the first two are good."""
+    here = tmp_path_factory.mktemp("dev")
+    with environment(client, kubeconfig, here, "dev", versions) as place:
+        yield place
 
 
 def test_the_first_rollout_makes_an_environment_that_answers(place: Place) -> None:
@@ -107,9 +83,9 @@ BAD: Final = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_version_is_undone_and_no_caller_notices(what: str, place: Place) -> None:
-    """Every object is as it was, the pod aside is gone, no request failed or met the version."""
+    """Objects and pods are as they were, the one aside is gone; no request failed or met it."""
     version, options, said = BAD[what]
-    before = place.live()
+    before, pods = place.live(), place.pods()
     place.kubelet.full = what == "stuck"
     try:
         with place.callers() as tally:
@@ -121,19 +97,21 @@ def test_a_bad_version_is_undone_and_no_caller_notices(what: str, place: Place) 
     assert not tally.wrong
     assert set(tally.versions) == {1.0}
     assert place.live() == before
+    assert place.pods() == pods
     assert place.deployment("tf-serving-rehearsal") is None
     assert re.findall(rf"taxi@{version} +undone ", place.lockstep("rollout", "status", "taxi")[1])
 
 
 def test_a_bad_version_that_was_not_asked_aside_is_undone_too(place: Place) -> None:
     """The old pod stays until the new one is ready, so there is somebody to go back to."""
-    before = place.live()
+    before, pods = place.live(), place.pods()
     with place.callers() as tally:
         code, output = place.deploy("4", "--no-rehearse")
     assert code == Exit.ROLLED_BACK, (output, place.logs())
     assert not tally.wrong
     assert set(tally.versions) == {1.0}
     assert place.live() == before
+    assert place.pods() == pods
 
 
 def test_a_good_version_takes_over_and_is_undone_on_demand(place: Place) -> None:

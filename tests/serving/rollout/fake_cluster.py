@@ -36,8 +36,9 @@ def fields_of(value: Any) -> Any:
         and value
         and all(isinstance(v, dict) and "name" in v for v in value)
     ):
+        items = sorted(value, key=lambda one: str(one["name"]))  # as API servers do
         return {
-            "k:" + json.dumps({"name": one["name"]}): {".": {}, **fields_of(one)} for one in value
+            "k:" + json.dumps({"name": one["name"]}): {".": {}, **fields_of(one)} for one in items
         }
     return {}
 

@@ -44,6 +44,7 @@ def overlay(image: str = "registry.invalid/tf-serving@sha256:" + 64 * "0") -> li
         **{"name": "tf-serving", "image": image},
         "volumeMounts": [{"name": "config", "mountPath": "/etc/tf-serving"}],
     }
+    first, second = ({"name": name, "image": image} for name in ("wait", "fetch"))
     volume = {"name": "config", "configMap": {"name": "tf-serving-config-abcdefghij"}}
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
@@ -58,7 +59,10 @@ def overlay(image: str = "registry.invalid/tf-serving@sha256:" + 64 * "0") -> li
                 "selector": {"matchLabels": dict(labels)},
                 "template": {
                     "metadata": {"labels": dict(labels)},
-                    "spec": {"containers": [container], "volumes": [volume]},
+                    "spec": {
+                        "initContainers": [first, second],
+                        **{"containers": [container], "volumes": [volume]},
+                    },
                 },
             },
         },

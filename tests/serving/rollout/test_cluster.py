@@ -61,7 +61,7 @@ def story(address: str) -> Story:
     configuration.host = address
     configuration.retries = False
     api: Any = client.ApiClient(configuration)
-    return Story(dynamic.DynamicClient(api, cache_file=os.devnull))
+    return Story(dynamic.DynamicClient(api, cache_file=f"{os.devnull}/none"))
 
 
 def test_the_first_rollout_makes_everything(story: Story, fake: FakeCluster) -> None:
