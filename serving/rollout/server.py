@@ -9,7 +9,6 @@ same configuration loads: serving#1608, #1230, #1555), and the old one goes.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any, Final
 
 from ..client import Client, Retry
@@ -43,12 +42,10 @@ class Server:
         """
         call, transport = Call(_RELOAD, reload_request(change)), open_transport(self.addresses[0])
         try:
-            for attempt in count(1):
-                reply = transport.send(call, self.timeout)
-                pause = RETRY.pause(attempt, reply)
-                if pause is None:
-                    break
+            attempt, reply = 1, transport.send(call, self.timeout)
+            while (pause := RETRY.pause(attempt, reply)) is not None:
                 time.sleep(pause)
+                attempt, reply = attempt + 1, transport.send(call, self.timeout)
         finally:
             transport.close()
         if reply.code is not Code.OK:
