@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -93,6 +93,7 @@ class _Run:
     commands: Sequence[Command]
     logs: Path
     tell: Tell
+    began: dict[int, float] = field(default_factory=dict[int, float])
 
     async def all(self) -> BuildResult:
         loop, me = asyncio.get_running_loop(), asyncio.current_task()
@@ -141,8 +142,8 @@ class _Run:
         }
 
     def _result(self, number: int, state: State) -> StepResult:
-        name = self._name(number)
-        return StepResult(name, state, self._log(name))
+        name, now = self._name(number), asyncio.get_running_loop().time()
+        return StepResult(name, state, self._log(name), None, now - self.began.get(number, now))
 
     def _name(self, number: int) -> str:
         return self.build.label(number)
@@ -154,7 +155,7 @@ class _Run:
         step, command, name = self.build.steps[number], self.commands[number], self._name(number)
         self.tell(name, f"started: {shlex.join(command.words)}")
         clock, log = asyncio.get_running_loop(), self._log(name)
-        began = clock.time()
+        self.began[number] = began = clock.time()
         with log.open("wb") as file:
             shown = asyncio.create_task(self._show(name, log))
             try:
