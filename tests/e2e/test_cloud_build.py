@@ -7,6 +7,7 @@ tests/e2e/test_cloud_build_docker.py builds them, where there is a Docker engine
 
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,13 @@ def test_kubeflow_ran_the_image_that_was_named_by_digest(main: Site, journey: Do
     assert TOKEN not in journey.stdout + journey.stderr
 
 
+def patient(contract: Path) -> None:
+    """Let a contract promise no quick answers: it is steps that are tried, on a busy machine."""
+    text, count = re.subn(r'(p50_ms|p99_ms)("?: )\d+', r"\1\g<2>9000", contract.read_text())
+    assert count == 2
+    contract.write_text(text)
+
+
 @pytest.fixture(scope="module")
 def short(folder: Path, main: Site, journey: Done) -> Path:
     """A repository whose pipeline pushes the model of the journey, and whose environment is there.
@@ -122,6 +130,7 @@ def short(folder: Path, main: Site, journey: Done) -> Path:
     root = folder / "short"
     git(main.root, "clone", "--quiet", str(main.repository), str(root))
     shutil.copy(ROOT / "tests/e2e/pipelines/deliver.py", root / "pipelines/taxi/pipeline.py")
+    patient(root / "pipelines/taxi/contract.yaml")
     commit(root, "A pipeline that delivers")
     for name in (".venv", ".uv"):
         (root / name).symlink_to(main.root / "builds/journey/workspace" / name)
@@ -136,6 +145,7 @@ def quick(
     """A new environment for the short build, and what it is told."""
     model, own = tmp_path / "model", tmp_path / "project"
     shutil.copytree(main.model().newest().path, model / "Format-Serving")
+    patient(model / "Format-Serving/assets.extra/contract.json")
     git(short, "clone", "--quiet", str(short), str(own))
     with site_in(tmp_path / "site", own, day_one, folder / "short-runs") as site:
         yield site, {"_DATA": str(model)}
