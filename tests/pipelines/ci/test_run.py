@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings, strategies as st
 from typer.testing import CliRunner
 
-from lockstep.pipelines.ci.build import Build, Step, Volume, load, substituted
+from lockstep.pipelines.ci.build import BadBuild, Build, Step, Volume, load, substituted
 from lockstep.pipelines.ci.command import Command, Place, command_of, secret_names, volumes_of
 from lockstep.pipelines.ci.execute import State, execute
 from lockstep.pipelines.cli import app
@@ -350,3 +350,16 @@ def test_this_project_s_builds_can_be_run() -> None:
             for number, step in enumerate(build.steps):
                 words = command_of(build, number, place, os.environ, secrets).words
                 assert words[-len(step.args) :] == step.args
+
+
+@pytest.mark.parametrize("name", ["cloudbuild.yaml", "cloudbuild-pull-request.yaml"])
+def test_what_others_wait_for_cannot_be_left_out(name: str, tmp_path: Path) -> None:
+    """A file without a step that another one waits for is refused before anything runs."""
+    whole = yaml.safe_load((ROOT / name).read_text())
+    named = {one for step in whole["steps"] for one in step["waitFor"]} - {"-"}
+    assert named
+    for gone in named:
+        steps = [step for step in whole["steps"] if step["id"] != gone]
+        (tmp_path / name).write_text(yaml.safe_dump({**whole, "steps": steps}))
+        with pytest.raises(BadBuild, match=f"waits for '{gone}'"):
+            load(tmp_path / name)
