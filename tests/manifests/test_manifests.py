@@ -184,9 +184,9 @@ def test_what_our_containers_run_is_there(folder: str) -> None:
                 told = done.stdout.decode()
                 assert all(word.partition("=")[0] in told for word in words[3:]), (name, told)
             elif words[0] == "lockstep":
-                done = CliRunner().invoke(app, [words[1], "--help"], terminal_width=400)
-                assert done.exit_code == 0, name
-                told = re.sub(r"\x1b\[[0-9;]*m", "", done.output)
+                helped = CliRunner().invoke(app, [words[1], "--help"], terminal_width=400)
+                assert helped.exit_code == 0, name
+                told = re.sub(r"\x1b\[[0-9;]*m", "", helped.output)
                 assert all(word.partition("=")[0] in told for word in words[3:]), (name, told)
 
 
