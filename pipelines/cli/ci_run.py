@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The Cloud Build file.")] = Path(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The Cloud Build file.")] = Path(
         "cloudbuild.yaml"
     ),
     substitution: Annotated[
