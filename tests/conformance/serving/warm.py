@@ -14,13 +14,25 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 SETTINGS: Final = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
 """The environment of every process that uses TensorFlow in these tests."""
+
+IMPORTED: Final = (
+    "tensorflow",
+    "tensorflow_serving.apis.get_model_metadata_pb2",
+    "tensorflow_serving.apis.inference_pb2",
+    "tensorflow_serving.apis.predict_pb2",
+    "tensorflow_serving.apis.prediction_log_pb2",
+    "lockstep.serving.server.lifecycle",
+)
+"""What takes long; nothing of TensorFlow has run when the process is doubled."""
 
 LONGEST: Final = 1 << 16
 """Bytes of a message."""
@@ -122,14 +134,8 @@ class Warm:
 
 def serve(channel: socket.socket) -> None:
     """Import what takes long; fork for each message, and tell how each fork ends."""
-    import tensorflow  # noqa: F401
-    import tensorflow_serving.apis.get_model_metadata_pb2
-    import tensorflow_serving.apis.inference_pb2
-    import tensorflow_serving.apis.predict_pb2
-    import tensorflow_serving.apis.prediction_log_pb2  # noqa: F401
-
-    import lockstep.serving.server.lifecycle  # noqa: F401
-
+    for module in IMPORTED:
+        import_module(module)
     ready = selectors.DefaultSelector()  # no threads here: a fork would have their locks only
     ready.register(channel, selectors.EVENT_READ)
     while ready.get_map():
@@ -172,7 +178,7 @@ def run(program: list[str], log: str) -> None:
     except SystemExit as end:
         code = end.code or 0
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
