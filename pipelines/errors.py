@@ -150,7 +150,7 @@ class BadCommit(BuildError):
 
 
 class BadSubstitution(BuildError):
-    """A substitution has no value that anybody here could know."""
+    """A substitution is not the file's, or has no value that anybody here could know."""
 
     exit_code = Exit.USAGE
 

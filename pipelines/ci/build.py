@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from ...serving.errors import one_of
-from ..errors import DefinitionError
+from ..errors import BadSubstitution, DefinitionError
 
 BUILT_IN: Final = (
     *("PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION", "TRIGGER_NAME"),
@@ -233,13 +233,13 @@ def values(build: Build, given: Mapping[str, str]) -> dict[str, str]:
     """The file's defaults under what is given, and with `dynamicSubstitutions` through each other.
 
     Raises:
-        BadBuild: a key is given that the file does not declare, or one is declared and not used
-            where the file demands a match, or they go in a circle.
+        BadSubstitution: a key is given that the file does not declare.
+        BadBuild: one is declared and not used where the file demands a match, or they need each other.
     """
     declared = {*build.substitutions, *BUILT_IN}
     for key in given:
         if key not in declared:
-            raise BadBuild(
+            raise BadSubstitution(
                 given=f"a value for {key}, which the file does not declare",
                 allowed=one_of(declared, key),
                 todo="correct the name, or declare it under substitutions",
@@ -270,7 +270,7 @@ def substituted(build: Build, given: Mapping[str, str]) -> Build:
     """The build with all its substitutions made, mapped ones in the environment.
 
     Raises:
-        BadBuild: see `values` and `substitute`.
+        BadBuild, BadSubstitution: see `values` and `substitute`.
     """
     known = values(build, given)
     made = Build.model_validate(_made(_written(build), known))

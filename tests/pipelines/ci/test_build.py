@@ -16,6 +16,7 @@ from lockstep.pipelines.ci.build import (
     values,
     waits,
 )
+from lockstep.pipelines.errors import BadSubstitution
 from lockstep.serving.errors import Exit
 
 FILE = """
@@ -93,21 +94,26 @@ def test_a_mistake_in_the_file(tmp_path: Path, text: str, told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "defaults", "asked", "told"),
+    ("args", "defaults", "told"),
     [
-        ("$_A", {}, {}, "has no value"),
-        ("a", {"_A": "1"}, {}, "nothing uses it"),
-        ("a", {}, {"_B": "1"}, "does not declare"),
-        ("${_A:-b}", {"_A": "1"}, {}, "bash expansion"),
+        ("$_A", {}, "has no value"),
+        ("a", {"_A": "1"}, "nothing uses it"),
+        ("${_A:-b}", {"_A": "1"}, "bash expansion"),
     ],
 )
-def test_a_mistake_in_the_values(
-    args: str, defaults: dict[str, str], asked: dict[str, str], told: str
-) -> None:
-    """A value that is missing, unused or unknown stops the build before its first step."""
+def test_a_mistake_in_the_values(args: str, defaults: dict[str, str], told: str) -> None:
+    """A value that is missing or unused stops the build before its first step."""
     build = Build(steps=(Step(name="a", args=(args,)),), substitutions=defaults)
     with pytest.raises(BadBuild, match=told):
-        substituted(build, asked)
+        substituted(build, {})
+
+
+def test_a_value_for_nothing() -> None:
+    """A value that the file does not ask for is the caller's mistake, not the file's."""
+    build = Build(steps=(Step(name="a"),))
+    with pytest.raises(BadSubstitution, match="does not declare") as caught:
+        substituted(build, {"_B": "1"})
+    assert caught.value.exit_code == Exit.USAGE
 
 
 def test_a_circle_of_substitutions() -> None:
