@@ -234,7 +234,7 @@ def values(build: Build, given: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         BadSubstitution: a key is given that the file does not declare.
-        BadBuild: one is declared and not used where the file demands a match, or they need each other.
+        BadBuild: one is declared and not used where the file demands a match, or they go round.
     """
     declared = {*build.substitutions, *BUILT_IN}
     for key in given:
