@@ -90,7 +90,9 @@ def _export(root: Path, base: str, top: str, into: Path) -> None:
         return
     archive = git_bytes(root, "archive", "--format=tar", base, "--", top)
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(into, filter="data")
+        # Debian 12's Python 3.11.2 knows no filters; the archive is git's own.
+        files.extraction_filter = getattr(tarfile, "data_filter", None)
+        files.extractall(into)
 
 
 def _objects(overlay: Path) -> Objects:
