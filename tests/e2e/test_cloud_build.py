@@ -188,6 +188,15 @@ def test_no_step_can_be_left_out(
         assert site.model().alias("champion") == site.model().newest().number
 
 
+def another_model(model: Path, into: Path) -> Path:
+    """A copy with one more file, so that its digest is another."""
+    shutil.copytree(model, into)
+    assets = into / "Format-Serving/assets"
+    assets.mkdir(exist_ok=True)
+    (assets / "other.txt").write_text("another model")
+    return into
+
+
 def test_a_model_that_fails_the_smoke_test_is_taken_back(
     quick: tuple[Site, dict[str, str]], tmp_path: Path
 ) -> None:
@@ -198,11 +207,7 @@ def test_a_model_that_fails_the_smoke_test_is_taken_back(
     assert delivered(site, first), first.stdout + first.stderr
     champion = site.model().alias("champion")
 
-    worse = tmp_path / "worse"
-    shutil.copytree(told["_DATA"], worse)
-    assets = worse / "Format-Serving/assets"
-    assets.mkdir(exist_ok=True)
-    (assets / "other.txt").write_text("another model")
+    worse = another_model(Path(told["_DATA"]), tmp_path / "worse")
     root = site.repository
     recording = root / "pipelines/taxi/consumers/driver-app/at_the_end.yaml"
     good = recording.read_text()

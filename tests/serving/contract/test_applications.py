@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
-from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lockstep.serving.contract.file import load, loads
 from lockstep.serving.contract.instance import instance
@@ -96,7 +96,7 @@ def test_words_reach_the_application() -> None:
 def test_the_openapi_document_is_valid(one: Contract) -> None:
     """A public validator accepts the document as OpenAPI 3.1, after a way through JSON."""
     document = json.loads(json.dumps(openapi(one), allow_nan=False))
-    validate(document, cls=OpenAPIV31SpecValidator)
+    assert not [*OpenAPIV31SpecValidator(document).iter_errors()]
 
 
 def test_the_paths_are_those_of_tf_serving() -> None:

@@ -127,6 +127,17 @@ def _discovery(path: str) -> Object | None:
     return None
 
 
+def _waiting_pods(cluster: FakeCluster) -> Object:
+    state = {"state": {"waiting": {"reason": cluster.waiting}}}
+    specs = [
+        one["spec"]["template"]["spec"]
+        for one in cluster.objects.values()
+        if one["kind"] == "Deployment" and cluster.waiting and cluster.stuck(one)
+    ]
+    pods = [{"spec": s, "status": {"containerStatuses": [state]}} for s in specs]
+    return {"kind": "PodList", "apiVersion": "v1", "items": pods}
+
+
 def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -136,14 +147,7 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             path = urlparse(self.path).path.strip("/")
             found = _discovery(path) or cluster.objects.get(path)
             if found is None and path.endswith("/pods"):
-                state = {"state": {"waiting": {"reason": cluster.waiting}}}
-                specs = [
-                    one["spec"]["template"]["spec"]
-                    for one in cluster.objects.values()
-                    if one["kind"] == "Deployment" and cluster.waiting and cluster.stuck(one)
-                ]
-                pods = [{"spec": s, "status": {"containerStatuses": [state]}} for s in specs]
-                found = {"kind": "PodList", "apiVersion": "v1", "items": pods}
+                found = _waiting_pods(cluster)
             self._answer(found)
 
         def do_PATCH(self) -> None:

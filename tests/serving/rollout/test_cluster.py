@@ -276,6 +276,18 @@ users: [{name: me, user: {}}]
 """
 
 
+def push_a_version(base: Path) -> None:
+    """Put taxi's version 1 into a store: files that only look like a model, and its contract."""
+    from lockstep.serving.store import ModelStore
+
+    model = base / "made"
+    (model / "variables").mkdir(parents=True)
+    for name in ("saved_model.pb", "variables/variables.index"):
+        (model / name).write_bytes(b"1")
+    (model / "variables/variables.data-00000-of-00001").write_bytes(b"1")
+    ModelStore(str(base / "taxi")).push(str(model), {"contract.json": PROMISED}, number=1)
+
+
 def test_the_command_rolls_out_shows_and_undoes(
     fake: FakeCluster, story: Story, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,7 +296,6 @@ def test_the_command_rolls_out_shows_and_undoes(
 
     from lockstep.serving.contract.fake import FakeServer
     from lockstep.serving.kustomize import render
-    from lockstep.serving.store import ModelStore
 
     environment = tmp_path / "overlay"
     environment.mkdir()
@@ -294,13 +305,7 @@ def test_the_command_rolls_out_shows_and_undoes(
         render(environment)
     except LockstepError as error:
         pytest.skip(str(error))
-    model = tmp_path / "made"
-    (model / "variables").mkdir(parents=True)
-    (model / "saved_model.pb").write_bytes(b"1")
-    (model / "variables" / "variables.index").write_bytes(b"1")
-    (model / "variables" / "variables.data-00000-of-00001").write_bytes(b"1")
-    store = ModelStore(str(tmp_path / "taxi"))
-    store.push(str(model), {"contract.json": PROMISED}, number=1)
+    push_a_version(tmp_path)
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(KUBECONFIG % address)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
