@@ -125,15 +125,17 @@ def test_what_does_not_fit_is_dropped_and_counted(
 ) -> None:
     """A full queue never blocks: predictions are dropped, counted, and the number is told."""
     log = PredictionLog(str(tmp_path), interval=3600, capacity=2000)
-    for number in range(10):
-        add(log, str(number))
+    add(log, "fits")
+    log.add("taxi", 3, "challenger", ["0", "1", "2"], {"x": np.zeros((3, 1000))}, OUTPUTS)
     with caplog.at_level(logging.WARNING):
         log.close()
-    assert log.dropped + len(records(tmp_path)) == 20
-    assert log.dropped > 0
-    assert f"{log.dropped} predictions were not logged" in caplog.text
+    assert (log.dropped, [r["prediction_id"] for r in records(tmp_path)]) == (
+        3,
+        ["fits.0", "fits.1"],
+    )
+    assert "3 predictions were not logged" in caplog.text
     add(log)
-    assert log.dropped + len(records(tmp_path)) == 22
+    assert (log.dropped, len(records(tmp_path))) == (5, 2)
 
 
 def test_a_place_that_fails_ends_no_program(

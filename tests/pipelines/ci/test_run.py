@@ -233,7 +233,7 @@ def test_what_cannot_be_known_is_asked_for(run: Run, repository: Path) -> None:
     assert run([sh("a", "true")], "--commit=elsewhere")[0] == Exit.USAGE
     assert run([sh("a", "true")], "--volume=/srv")[0] == Exit.USAGE
     assert run([sh("a", "true")], "--substitution=BUILD_ID=../x")[0] == Exit.USAGE
-    assert run([sh("a", "true")], "--substitution=_A=1")[0] == Exit.DEFINITION
+    assert run([sh("a", "true")], "--substitution=_A=1")[0] == Exit.USAGE
     assert run([sh("a", "true", volumes=[{"name": "v", "path": "/v"}])])[0] == Exit.ENVIRONMENT
     code, said = run([{"id": "a", "name": "python:3.11", "args": ["x"]}])
     assert (code, "leaves its entrypoint to its image" in said) == (Exit.ENVIRONMENT, True)
