@@ -190,6 +190,7 @@ class _Rest:
                 )
                 raise StatusError(Code.INVALID_ARGUMENT, message)
             rows, inputs = await _aside(len(body), partial(request.tensors, signature.inputs))
+            del request  # so that the next one may have its parser
             outputs = await lease.predict(name, inputs, timeout=self.timeout)
         return tensors_to_json(outputs, rows=rows)
 

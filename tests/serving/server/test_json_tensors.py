@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as npst
 
+from lockstep.serving.server.json_fast import KEPT
 from lockstep.serving.server.json_request import Request
 from lockstep.serving.server.json_response import tensors_to_json
 from lockstep.serving.server.status import StatusError
@@ -164,6 +165,17 @@ def test_large_batches_take_the_quick_way() -> None:
     images = rows.reshape(128, 28, 28, 1)
     body = orjson.dumps({"instances": images}, option=orjson.OPT_SERIALIZE_NUMPY)
     np.testing.assert_array_equal(read(body, fast=True, x="float")[1]["x"], images)
+
+
+def test_requests_do_not_share_what_they_hold() -> None:
+    """Whatever is read in between, and however large: each keeps its own numbers."""
+    bodies = [b'{"instances":[1,2]}', b'{"instances":[3]}', b'{"instances":[4%b]}' % (b" " * KEPT)]
+    held = [Request.read(body) for body in bodies]
+    assert all(request.fast is not None for request in held)
+    found = [request.tensors(infos(x="float"))[1]["x"].tolist() for request in held]
+    assert found == [[1, 2], [3], [4]]
+    arrays = [read(body, fast=True, x="double")[1]["x"] for body in bodies]
+    assert [array.tolist() for array in arrays] == found
 
 
 def test_doubled_keys_mean_the_first() -> None:
