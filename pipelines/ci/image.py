@@ -28,11 +28,14 @@ class Recipe:
     context: Path = Path()
     build_args: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    network: str = "default"
+    """What its commands reach: the builder's network, the host's (`host`), or `none`."""
 
     def common(self) -> list[str]:
         """The options that both builders take."""
         return [
             *("--file", str(self.file), "--tag", f"{self.image}:{self.tag}"),
+            *("--network", self.network),
             *(word for one in self.build_args for word in ("--build-arg", one)),
             *(word for one in self.secrets for word in ("--secret", one)),
         ]
@@ -62,7 +65,9 @@ def plan(recipe: Recipe, facts: Path, *, buildx: bool) -> tuple[tuple[str, ...],
             *("docker", "buildx", "build", "--builder", BUILDER, "--push", *recipe.common()),
             *("--cache-from", f"type=registry,ref={cache}"),
             *("--cache-to", f"type=registry,ref={cache},mode=max,image-manifest=true"),
-            *("--sbom=true", "--provenance=mode=max", "--metadata-file", str(facts), context),
+            *("--sbom=true", "--provenance=mode=max", "--metadata-file", str(facts)),
+            *(("--allow", "network.host") if recipe.network == "host" else ()),
+            context,
         )
         return (build,)
     return (

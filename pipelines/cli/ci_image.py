@@ -24,6 +24,9 @@ def image(
     secret: Annotated[
         list[str] | None, typer.Option(help="As for docker build: id=...,src=...")
     ] = None,
+    network: Annotated[
+        str, typer.Option(help="Of its commands: default, host or none, as for docker build.")
+    ] = "default",
     use: Annotated[
         str,
         typer.Option(metavar="NAME@DIGEST", help="Build nothing, take this image. [it is built]"),
@@ -47,9 +50,8 @@ def image(
 
     runtime = [f"RUNTIME={reference(read(folder, on))}"] if on else []
     arguments = (*(build_arg or ()), *runtime)
-    recipe = Recipe(name, tag or "", file, context, arguments, tuple(secret or ()))
-    if not use and not tag:
-        recipe = Recipe(name, commit(Path(), "HEAD"), file, context, arguments, recipe.secrets)
+    tag = tag or ("" if use else commit(Path(), "HEAD"))
+    recipe = Recipe(name, tag, file, context, arguments, tuple(secret or ()), network)
     if dry_run:
         for command in plan(recipe, folder / "buildx.json", buildx=has_buildx()):
             typer.echo(shlex.join(command))

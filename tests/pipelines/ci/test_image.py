@@ -91,6 +91,15 @@ def test_with_buildx_the_image_is_attested(docker: Docker) -> None:
     assert read(Path(".lockstep/ci"), "image") == found
 
 
+@pytest.mark.parametrize(("buildx", "allowed"), [("0", True), ("1", False)])
+def test_commands_may_have_the_host_s_network(docker: Docker, buildx: str, allowed: bool) -> None:
+    """As docker has no bridge on some machines; buildx wants to be told twice."""
+    docker.patch.setenv("BUILDX", buildx)
+    assert image("r.example/x", "--tag=1", "--network=host")[0] == Exit.OK
+    (build,) = [line for line in docker.asked() if "--network host" in line]
+    assert ("--allow network.host" in build) == allowed
+
+
 def test_without_buildx_the_image_is_pushed_all_the_same(docker: Docker) -> None:
     """The digest is the registry's, layers are kept, and what is missing is said."""
     docker.patch.setenv("BUILDX", "1")
