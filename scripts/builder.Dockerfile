@@ -18,7 +18,7 @@ RUN --mount=type=secret,id=apt,target=/etc/apt/apt.conf.d/99build \
     && apt-get install -q -y --no-install-recommends ca-certificates git make \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=docker /usr/local/bin/docker /usr/local/bin/
-COPY --from=docker /usr/local/libexec/docker/cli-plugins/docker-buildx /usr/local/libexec/docker/cli-plugins/
+COPY --from=docker /usr/local/libexec/docker/cli-plugins/docker-buil[d]x /usr/local/libexec/docker/cli-plugins/
 COPY --from=kubectl /bin/kubectl /usr/local/bin/
 # The workspace belongs to whoever has fetched the source.
 RUN git config --system --add safe.directory /workspace

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import yaml
 
+from lockstep.pipelines.ci.results import FOLDER, read
 from lockstep.serving.client import Client
 from lockstep.serving.store import ModelStore
 
@@ -18,6 +19,7 @@ from ..conformance.serving.servers import Server, start, wait_until_ready
 from ..pipelines.remote.kfp_executed import Executor
 from ..pipelines.remote.kfp_server import KfpServer
 from ..pipelines.remote.kfp_state import State
+from .containers import Containers
 
 ROOT = Path(__file__).parents[2]
 LOCKSTEP = Path(sys.executable).with_name("lockstep")
@@ -85,13 +87,16 @@ class Site:
     root: Path
     repository: Path
     runs: Path
+    containers: Containers | None = None
+    """Where steps are containers, and not processes of this machine."""
     kfp: KfpServer = field(init=False)
     executor: Executor = field(init=False)
     server: Server = field(init=False)
 
     def __post_init__(self) -> None:
-        """Steps of pipelines start in the repository, which stands for their image."""
-        self.executor = Executor(self.repository, self.runs)
+        """Steps of pipelines start in the repository, which as processes stands for their image."""
+        options = self.containers.run if self.containers else ()
+        self.executor = Executor(self.repository, self.runs, options)
         self.kfp = KfpServer(State(execute=self.executor.start), token=TOKEN)
 
     def __enter__(self) -> "Site":
@@ -158,9 +163,11 @@ class Site:
             "_REST": self.rest,
             "_USE_RUNTIME": IMAGE,
             "_USE_IMAGE": PROJECT_IMAGE,
+            **(self.containers.substitutions if self.containers else {}),
             **told,
         }
         words = [str(LOCKSTEP), "ci", "run", str(file), "--keep", *options]
+        words += self.containers.ci_run if self.containers else ()
         words += [f"--folder={self.root}/builds"]
         words += [f"--substitution={key}={value}" for key, value in values.items()]
         return subprocess.run(
@@ -179,6 +186,12 @@ class Site:
         others = (one for one in path if not (Path(one) / "lockstep").exists())
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
         return {**os.environ, **quiet, "PATH": ":".join(others), "KFP_EXISTING_TOKEN": TOKEN}
+
+    def images(self, build: str) -> dict[str, str]:
+        """The images of a build, by the substitutions that name them to another one."""
+        folder = self.root / "builds" / build / "workspace" / FOLDER
+        found = {"_USE_RUNTIME": read(folder, "runtime"), "_USE_IMAGE": read(folder, "image")}
+        return {key: f"{one['image']}@{one['digest']}" for key, one in found.items()}
 
     def model(self, base: Path | None = None) -> ModelStore:
         """The model in a store, if not this environment's."""

@@ -1,15 +1,17 @@
 """From a commit to an answering model: the steps of cloudbuild.yaml, executed as the file says.
 
 `lockstep ci run` reads the file itself. Kubeflow is the test server, whose runs are executed by
-`lockstep run`; the model is served by `lockstep serve`. Images are named by digest and not built:
-tests/e2e/test_cloud_build_docker.py builds them, where there is a Docker engine.
+`lockstep run`; the model is served by `lockstep serve`. Where there is a Docker engine, each step
+of the build runs in a container of the builder image, images are built and pushed to a registry of
+this test, and each step of the pipeline runs in the image that was built. Without one they are
+processes, and images are named by digest and not built.
 """
 
 import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,6 @@ from lockstep.pipelines.ci.build import load
 from lockstep.serving.errors import Exit
 
 from .cloud_build import (
-    IMAGE,
     PROJECT_IMAGE,
     ROOT,
     TOKEN,
@@ -30,6 +31,7 @@ from .cloud_build import (
     stubbed_store,
     without,
 )
+from .containers import Containers, ask, missing_for_builds, registry
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +43,19 @@ MISSED = {
     "deploy": "rollback",  # the smoke test may fail
 }
 """Without a step this one fails; without the last one nothing does, and nothing is on record."""
+LACKING = missing_for_builds()
+
+
+@pytest.fixture(scope="module", params=[f"processes ({LACKING})" if LACKING else "containers"])
+def containers(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Containers | None]:
+    """Where steps run: in containers if this machine can."""
+    if LACKING:
+        yield None
+        return
+    with registry(folder) as address:
+        yield Containers(address, tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +70,22 @@ def day_one(folder: Path) -> Path:
     return stubbed_store(folder / "day-one")
 
 
-def site_in(root: Path, source: Path, day_one: Path, runs: Path) -> Site:
-    """An environment in which nothing has been built yet."""
-    root.mkdir()
-    shutil.copytree(day_one, root / "models")
-    return Site(root, source, runs)
+@pytest.fixture(scope="module")
+def new_site(folder: Path, day_one: Path, containers: Containers | None) -> Callable[..., Site]:
+    """Make an environment in which nothing has been built yet."""
+
+    def make(root: Path, source: Path, runs: str) -> Site:
+        root.mkdir()
+        shutil.copytree(day_one, root / "models")
+        return Site(root, source, folder / runs, containers)
+
+    return make
 
 
 @pytest.fixture(scope="module")
-def main(folder: Path, day_one: Path) -> Iterator[Site]:
+def main(folder: Path, new_site: Callable[..., Site]) -> Iterator[Site]:
     """The environment of this project's own commit."""
-    source = repository(folder / "project")
-    with site_in(folder / "main", source, day_one, folder / "main-runs") as site:
+    with new_site(folder / "main", repository(folder / "project"), "main-runs") as site:
         yield site
 
 
@@ -104,13 +123,28 @@ def test_kubeflow_ran_the_image_that_was_named_by_digest(main: Site, journey: Do
     assert journey.returncode == Exit.OK
     (version,), (run,) = main.kfp.state.versions.values(), main.kfp.state.runs.values()
     executors = version["pipeline_spec"]["deploymentSpec"]["executors"].values()
-    assert {one["container"]["image"] for one in executors} == {PROJECT_IMAGE}
-    assert IMAGE not in json.dumps(version)
+    runtime, project = main.images("journey").values()
+    assert (project == PROJECT_IMAGE) == (main.containers is None)
+    assert re.fullmatch(r".*/lockstep/runtime-taxi@sha256:[0-9a-f]{64}", project)
+    assert {one["container"]["image"] for one in executors} == {project}
+    assert runtime not in json.dumps(version)
     assert (run["display_name"], run["state"]) == ("build-journey", "SUCCEEDED")
     details = main.kfp.state.run(run["run_id"])["run_details"]["task_details"]
     tasks = {one["display_name"] for one in details if one["state"] == "SUCCEEDED"}
     assert {"trainer", "evaluator", "infra-validator", "pusher"} <= tasks
     assert TOKEN not in journey.stdout + journey.stderr
+
+
+@pytest.mark.skipif(bool(LACKING), reason=f"{LACKING}; steps were processes" if LACKING else "-")
+def test_steps_were_containers(main: Site, journey: Done) -> None:
+    """The commit's lockstep was installed by one into the workspace, and images were built."""
+    assert journey.returncode == Exit.OK
+    installed = main.root / "builds/journey/workspace/.venv/bin/lockstep"
+    assert installed.read_text().startswith("#!/workspace/.venv/bin/python")
+    for reference in main.images("journey").values():
+        labels = ask("image", "inspect", "--format", "{{json .Config.Labels}}", reference)
+        revision = json.loads(labels)["org.opencontainers.image.revision"]
+        assert revision == git(main.repository, "rev-parse", "HEAD").strip()
 
 
 def patient(contract: Path) -> None:
@@ -140,15 +174,15 @@ def short(folder: Path, main: Site, journey: Done) -> Path:
 
 @pytest.fixture
 def quick(
-    tmp_path: Path, short: Path, day_one: Path, folder: Path, main: Site
+    tmp_path: Path, short: Path, main: Site, new_site: Callable[..., Site]
 ) -> Iterator[tuple[Site, dict[str, str]]]:
     """A new environment for the short build, and what it is told."""
     model, own = tmp_path / "model", tmp_path / "project"
     shutil.copytree(main.model().newest().path, model / "Format-Serving")
     patient(model / "Format-Serving/assets.extra/contract.json")
     git(short, "clone", "--quiet", str(short), str(own))
-    with site_in(tmp_path / "site", own, day_one, folder / "short-runs") as site:
-        yield site, {"_DATA": str(model)}
+    with new_site(tmp_path / "site", own, "short-runs") as site:
+        yield site, {"_DATA": str(model), **main.images("journey")}
 
 
 def delivered(site: Site, done: Done) -> bool:

@@ -11,12 +11,10 @@ import yaml
 from lockstep.serving.errors import Exit
 
 from .cloud_build import LOCKSTEP, commit, git
-from .test_docker import IMAGE, ask, missing
+from .containers import ask
+from .test_docker import IMAGE, WHY
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY), reason=WHY or "nothing is missing")]
 
 SHARED: dict[str, object] = {"volumes": [{"name": "kept", "path": "/kept"}]}
 STEPS: list[dict[str, object]] = [

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,31 +22,15 @@ from lockstep.pipelines.engine.engine import resume, run
 from lockstep.pipelines.engine.history import read_run
 from lockstep.pipelines.engine.result import RunResult, State
 
+from .containers import ask, missing
+
 IMAGE = os.environ.get("LOCKSTEP_TEST_IMAGE", DEFAULT_IMAGE)
 HERE = Path(__file__).parent
 CONTAINED = HERE.parent / "pipelines/engine/contained.py"
 
 
-def ask(*arguments: str) -> str:
-    """Ask Docker; an error is one of the test."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def missing() -> str:
-    """Say what this machine lacks for these tests, and how to get it; empty: nothing."""
-    if not shutil.which("docker"):
-        return "no docker command: install Docker (Debian: apt install docker.io)"
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
-    if subprocess.run(["docker", "info"], **quiet).returncode:
-        return "no Docker engine answers `docker info`: start dockerd, or set DOCKER_HOST"
-    if subprocess.run(["docker", "image", "inspect", IMAGE], **quiet).returncode:
-        return f"no image {IMAGE}: make image (docs/runtime-image.md)"
-    return ""
-
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why := missing()), reason=why or "-")]
+WHY = missing(IMAGE, "make image (docs/runtime-image.md)")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY), reason=WHY or "nothing is missing")]
 
 
 def inside(*words: str, options: tuple[str, ...] = ()) -> str:
