@@ -57,8 +57,8 @@ def contract_diff(file: Path, since: str) -> str:
     from ...serving.contract.against import from_git
     from ...serving.contract.diff import diff
     from ...serving.contract.file import load
-    from ...serving.contract.finding import placed
-    from ...serving.contract.report import Report
+    from ...serving.contract.findings.finding import placed
+    from ...serving.contract.findings.report import Report
 
     new = load(file)
     try:

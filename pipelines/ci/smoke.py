@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ...serving.contract.finding import of_level
+from ...serving.contract.findings.finding import of_level
 from ...serving.errors import LockstepError
 from ...serving.rollout.answers import Expected, NotYet, verify
 from ...serving.rollout.engine import Clock

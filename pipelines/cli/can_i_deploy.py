@@ -37,10 +37,10 @@ def can_i_deploy(
     """Say whether a version may go to an environment, and why not; exit with 12 if it may not."""
     from ...serving.contract.deploy import Question, matrix, waived
     from ...serving.contract.file import read
+    from ...serving.contract.findings.waivers import Waivers
     from ...serving.contract.registry import environment
     from ...serving.contract.rules import LEVELS as KNOWN
     from ...serving.contract.verdict import render
-    from ...serving.contract.waivers import Waivers
     from ...serving.store import ModelStore
 
     for option, given, allowed in (("--format", form, FORMATS), ("--fail-on", fail_on, LEVELS)):

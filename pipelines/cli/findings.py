@@ -11,7 +11,7 @@ from ...serving.errors import Exit
 
 if TYPE_CHECKING:
     from ...serving.contract.file import Document
-    from ...serving.contract.finding import Finding
+    from ...serving.contract.findings.finding import Finding
     from ...serving.contract.model import Contract
     from ...serving.contract.rules import Level
 
@@ -44,10 +44,10 @@ def report(
 ) -> None:
     """Tell what was found in a contract's document; exit with 12 if something counts."""
     from ...serving.contract.file import read
-    from ...serving.contract.finding import placed
-    from ...serving.contract.report import Report
+    from ...serving.contract.findings.finding import placed
+    from ...serving.contract.findings.report import Report
+    from ...serving.contract.findings.waivers import Waivers, waive
     from ...serving.contract.rules import LEVELS as KNOWN
-    from ...serving.contract.waivers import Waivers, waive
 
     form, fail_on, waivers, output = options
     for option, given, allowed in (("--format", form, FORMATS), ("--fail-on", fail_on, LEVELS)):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .finding import Finding
+from .findings.finding import Finding
 from .model import Consumer, Contract, Output
 from .recording import Expectation, Recorded
 

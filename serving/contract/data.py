@@ -10,7 +10,7 @@ from ..errors import UnreadableModel
 from ..tensorflow import tensorflow
 from .domain import Domain, misfit
 from .dtypes import FLOATS
-from .finding import Finding, of_level
+from .findings.finding import Finding, of_level
 from .model import MISSING, Contract, Input, Output
 from .sample import Row, read_rows
 from .saved_model import against_model, read_signatures

@@ -11,13 +11,13 @@ from .against import from_store
 from .consumers import against_recordings
 from .diff import allow_announced, diff
 from .file import Document
-from .finding import Finding, counting, placed
+from .findings.finding import Finding, counting, placed
+from .findings.waivers import Waivers, waive
 from .model import Consumer, Contract
 from .recording import digest, recordings_in
 from .registry import CHAMPION, Environment, Live, Registered
 from .replayed import last_replay
 from .rules import Level
-from .waivers import Waivers, waive
 
 __all__ = ["Matrix", "Question", "Row", "matrix", "waived"]
 

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Final
 
 from .diff_tensors import deprecations, tensors
-from .finding import Finding, worst
+from .findings.finding import Finding, worst
 from .model import Contract, ServiceLevel, semver
 
 __all__ = ["allow_announced", "diff", "next_version"]

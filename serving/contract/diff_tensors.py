@@ -10,7 +10,7 @@ from typing import Any
 
 from .domain import Domain, allows, closed, same
 from .dtypes import INTEGERS, holds
-from .finding import Finding
+from .findings.finding import Finding
 from .model import SENSITIVITIES, Contract, Deprecation, Input, Output, Tensor
 
 __all__ = ["deprecations", "tensors"]

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from .dtypes import FLOATS
-from .finding import Finding
+from .findings.finding import Finding
 from .model import MISSING, Contract, Tensor
 
 __all__ = ["lint"]

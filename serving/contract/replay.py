@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..errors import BadAnswer, BadInput, RequestRefused
 from .consumers import at
-from .finding import Finding
+from .findings.finding import Finding
 from .model import Contract
 from .recording import Expectation, Recorded, Recording
 

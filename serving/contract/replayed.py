@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from ..errors import BadPaper
 from ..store import ModelStore
-from .finding import Finding, counting
+from .findings.finding import Finding, counting
 from .recording import Recorded, digest
 
 __all__ = ["Replay", "add_replays", "last_replay"]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ..errors import UnreadableModel, one_of
 from ..place import open_place
-from .finding import Finding
+from .findings.finding import Finding
 from .model import Contract, Tensor
 from .protos import message
 

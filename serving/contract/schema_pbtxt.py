@@ -12,7 +12,7 @@ from ..errors import BadSchema, one_of
 from .domain import Domain, allows
 from .dtypes import FLOATS, INTEGERS
 from .features import castable
-from .finding import Finding
+from .findings.finding import Finding
 from .model import MISSING, Contract, Input
 from .protos import message
 

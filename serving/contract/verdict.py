@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from .deploy import Matrix, Row
-from .finding import Finding
-from .report import Report
+from .findings.finding import Finding
+from .findings.report import Report
 from .rules import Level
 
 __all__ = ["render"]

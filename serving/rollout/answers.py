@@ -109,7 +109,7 @@ def _loaded(client: Client, address: str, expected: Expected) -> None:
 
 def _signatures(description: "Description", expected: Expected) -> None:
     """Hold what the server says against the contract."""
-    from ..contract.finding import of_level
+    from ..contract.findings.finding import of_level
     from ..contract.saved_model import Signature, TensorSpec, against_model
 
     contract = expected.contract

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 from lockstep.serving.contract.diff import diff
 from lockstep.serving.contract.domain import Domain
 from lockstep.serving.contract.file import dump, dump_json, loads
-from lockstep.serving.contract.finding import worst
+from lockstep.serving.contract.findings.finding import worst
 from lockstep.serving.contract.model import (
     FORMAT,
     Consumer,

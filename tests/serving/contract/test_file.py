@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
 from lockstep.serving.contract.file import MOST_BYTES, dump, format_schema, load, loads, read
-from lockstep.serving.contract.waivers import Waivers
+from lockstep.serving.contract.findings.waivers import Waivers
 from lockstep.serving.errors import BadContract, Exit
 
 TAXI = Path(__file__).parents[3] / "pipelines/taxi/contract.yaml"

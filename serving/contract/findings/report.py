@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree
 
+from ..rules import LEVELS, RULES, Level
 from .finding import Finding, counting, of_level
-from .rules import LEVELS, RULES, Level
 
 __all__ = ["FORMATS", "Report"]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .file import Document
-from .rules import LEVELS, RULES, Level
+from ..file import Document
+from ..rules import LEVELS, RULES, Level
 
 __all__ = ["Finding", "counting", "of_level", "placed", "worst"]
 

@@ -17,11 +17,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ..errors import one_of
-from .file import Document
+from ...errors import one_of
+from ..file import Document
+from ..part import Part, Text, problem
+from ..rules import RULES
 from .finding import Finding
-from .part import Part, Text, problem
-from .rules import RULES
 
 __all__ = ["Waiver", "Waivers", "waive"]
 

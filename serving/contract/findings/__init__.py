@@ -1,0 +1,1 @@
+"""What a comparison, a check or the lint has found: told, waived, counted."""
