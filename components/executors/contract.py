@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from ...serving.contract.against import PAPER, from_store
+from ...serving.contract.checks.saved_model import against_model, read_signatures
+from ...serving.contract.checks.schema_pbtxt import against_schema, read_schema
 from ...serving.contract.consumers import against_recordings
 from ...serving.contract.diff import allow_announced, diff
 from ...serving.contract.file import dump_json, read
@@ -14,8 +16,6 @@ from ...serving.contract.findings.report import Report
 from ...serving.contract.findings.waivers import Waivers, waive
 from ...serving.contract.model import Contract
 from ...serving.contract.recording import recordings
-from ...serving.contract.saved_model import against_model, read_signatures
-from ...serving.contract.schema_pbtxt import against_schema, read_schema
 from ...serving.errors import NothingToCompare
 from ...serving.store import ModelStore
 from ..errors import BadData

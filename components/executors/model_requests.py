@@ -11,9 +11,9 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2 as predict, prediction_log_pb2 as prediction_log
 from tfx.types import artifact_utils
 
+from ...serving.contract.checks.saved_model import Signature, TensorSpec
 from ...serving.contract.model import Contract, Input
 from ...serving.contract.plausible import plausible
-from ...serving.contract.saved_model import Signature, TensorSpec
 from ..errors import BadArgument, BadData
 from ..step import Artifact
 from . import records

@@ -49,10 +49,10 @@ def init(
     ] = "contract.yaml",
 ) -> None:
     """Write a first contract from a SavedModel, a TFDV schema, or both; nothing is overwritten."""
-    from ...serving.contract.draft import draft
+    from ...serving.contract.checks.draft import draft
+    from ...serving.contract.checks.saved_model import read_signatures
+    from ...serving.contract.checks.schema_pbtxt import read_schema
     from ...serving.contract.file import dump
-    from ...serving.contract.saved_model import read_signatures
-    from ...serving.contract.schema_pbtxt import read_schema
 
     if from_model is None and from_schema is None:
         raise typer.BadParameter(
@@ -83,8 +83,8 @@ def lint_command(
     output: Output = None,
 ) -> None:
     """Say what a contract leaves out or leaves vague."""
+    from ...serving.contract.checks.lint import lint
     from ...serving.contract.file import load
-    from ...serving.contract.lint import lint
 
     document = load(contract)
     found = lint(document.value, today=today())
@@ -114,12 +114,12 @@ def check(
     output: Output = None,
 ) -> None:
     """Check that schema, SavedModel and data keep a contract, and that it keeps its consumers."""
+    from ...serving.contract.checks.data import against_sample
+    from ...serving.contract.checks.saved_model import against_model, read_signatures
+    from ...serving.contract.checks.schema_pbtxt import against_schema, read_schema
     from ...serving.contract.consumers import against_recordings
-    from ...serving.contract.data import against_sample
     from ...serving.contract.file import load
     from ...serving.contract.recording import recordings
-    from ...serving.contract.saved_model import against_model, read_signatures
-    from ...serving.contract.schema_pbtxt import against_schema, read_schema
 
     if not (schema or model or data or consumers):
         message = "name one or more"

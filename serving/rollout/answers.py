@@ -109,8 +109,8 @@ def _loaded(client: Client, address: str, expected: Expected) -> None:
 
 def _signatures(description: "Description", expected: Expected) -> None:
     """Hold what the server says against the contract."""
+    from ..contract.checks.saved_model import Signature, TensorSpec, against_model
     from ..contract.findings.finding import of_level
-    from ..contract.saved_model import Signature, TensorSpec, against_model
 
     contract = expected.contract
     if contract is None:

@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from lockstep.serving.contract.domain import Domain
-from lockstep.serving.contract.draft import draft
-from lockstep.serving.contract.file import dump, loads
-from lockstep.serving.contract.model import Contract
-from lockstep.serving.contract.protos import ENUMS, MESSAGES, message
-from lockstep.serving.contract.rules import RULES
-from lockstep.serving.contract.saved_model import (
+from lockstep.serving.contract.checks.draft import draft
+from lockstep.serving.contract.checks.saved_model import (
     Signature,
     TensorSpec,
     against_model,
     read_signatures,
 )
-from lockstep.serving.contract.schema_pbtxt import against_schema, read_schema
+from lockstep.serving.contract.checks.schema_pbtxt import against_schema, read_schema
+from lockstep.serving.contract.domain import Domain
+from lockstep.serving.contract.file import dump, loads
+from lockstep.serving.contract.model import Contract
+from lockstep.serving.contract.protos import ENUMS, MESSAGES, message
+from lockstep.serving.contract.rules import RULES
 from lockstep.serving.errors import BadContract, BadSchema, UnreadableModel
 
 schema_pb2: Any = import_module("tensorflow_metadata.proto.v0.schema_pb2")  # it has no types
@@ -234,7 +234,7 @@ def test_a_saved_model_of_tfx_is_read() -> None:
 def test_reading_models_and_schemas_loads_nothing_heavy() -> None:
     """The checks run where TensorFlow and TFDV are not installed."""
     code = (
-        "import sys; from lockstep.serving.contract import saved_model, schema_pbtxt as s\n"
+        "import sys; from lockstep.serving.contract.checks import saved_model, schema_pbtxt as s\n"
         "saved_model.read_signatures(sys.argv[1]); s.read_schema(sys.argv[2])\n"
         "print([m for m in ('tensorflow', 'tensorflow_metadata', 'tfx') if m in sys.modules])"
     )
@@ -301,7 +301,7 @@ def test_the_model_messages_are_those_of_tensorflow() -> None:
     for name, numbers in facts.items():
         for field, (number, _) in MESSAGES[name].items():
             assert numbers[field] == number, (name, field)
-    from lockstep.serving.contract.saved_model import DTYPES
+    from lockstep.serving.contract.checks.saved_model import DTYPES
 
     spelled = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}
     named = {number: spelled.get(n, n.removeprefix("DT_").lower()) for n, number in types.items()}

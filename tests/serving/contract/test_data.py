@@ -11,11 +11,11 @@ from hypothesis import given, strategies as st
 from typer.testing import CliRunner
 
 from lockstep.pipelines.cli.contract import app
-from lockstep.serving.contract.data import against_data
+from lockstep.serving.contract.checks.data import against_data
+from lockstep.serving.contract.checks.sample import read_rows
 from lockstep.serving.contract.file import load, loads
 from lockstep.serving.contract.model import Contract
 from lockstep.serving.contract.rules import RULES
-from lockstep.serving.contract.sample import read_rows
 from lockstep.serving.errors import BadSample, Exit, MissingTensorFlow
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 import pytest
 
 from lockstep.serving.contract.against import contract_of
+from lockstep.serving.contract.checks.lint import lint
 from lockstep.serving.contract.diff import allow_announced, diff
 from lockstep.serving.contract.file import Document, dump_json, load, loads, parse
 from lockstep.serving.contract.findings.finding import Finding, placed
 from lockstep.serving.contract.findings.report import FORMATS, Report
 from lockstep.serving.contract.findings.waivers import Waivers, waive
-from lockstep.serving.contract.lint import lint
 from lockstep.serving.contract.model import Contract
 from lockstep.serving.contract.rules import RULES
 from lockstep.serving.errors import NothingToCompare, UnknownAlias, UnknownRevision

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lockstep.serving.contract.checks.saved_model import against_model, read_signatures
 from lockstep.serving.contract.features import castable
 from lockstep.serving.contract.file import load
 from lockstep.serving.contract.model import Input
-from lockstep.serving.contract.saved_model import against_model, read_signatures
 from lockstep.serving.contract.signature import by_name
 from lockstep.serving.errors import MissingTensorFlow
 

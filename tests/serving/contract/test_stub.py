@@ -11,11 +11,11 @@ from typer.testing import CliRunner, Result
 
 from lockstep.components.executors.model_store import champion_of
 from lockstep.pipelines.cli.contract import app
-from lockstep.serving.contract.data import against_sample
+from lockstep.serving.contract.checks.data import against_sample
+from lockstep.serving.contract.checks.saved_model import against_model, read_signatures
 from lockstep.serving.contract.dtypes import INTEGERS
 from lockstep.serving.contract.file import load, loads
 from lockstep.serving.contract.model import Contract, Output
-from lockstep.serving.contract.saved_model import against_model, read_signatures
 from lockstep.serving.contract.stub import choices, push_stub, write_stub
 from lockstep.serving.errors import (
     BadContract,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
-from .dtypes import FLOATS
-from .findings.finding import Finding
-from .model import MISSING, Contract, Tensor
+from ..dtypes import FLOATS
+from ..findings.finding import Finding
+from ..model import MISSING, Contract, Tensor
 
 __all__ = ["lint"]
 

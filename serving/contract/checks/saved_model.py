@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..errors import UnreadableModel, one_of
-from ..place import open_place
-from .findings.finding import Finding
-from .model import Contract, Tensor
-from .protos import message
+from ...errors import UnreadableModel, one_of
+from ...place import open_place
+from ..findings.finding import Finding
+from ..model import Contract, Tensor
+from ..protos import message
 
 __all__ = ["DTYPES", "Signature", "TensorSpec", "against_model", "read_signatures"]
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ..errors import BadContract, one_of
-from .dtypes import DTYPES, FLOATS, DtypeName
-from .model import FORMAT, MISSING, Contract, Input, Output
+from ...errors import BadContract, one_of
+from ..dtypes import DTYPES, FLOATS, DtypeName
+from ..model import FORMAT, MISSING, Contract, Input, Output
 from .saved_model import Signature, TensorSpec
 from .schema_pbtxt import Feature
 

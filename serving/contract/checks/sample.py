@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import BadSample
-from ..tensorflow import tensorflow
-from .dtypes import FLOATS, INTEGERS
-from .model import MISSING, Contract, Input
+from ...errors import BadSample
+from ...tensorflow import tensorflow
+from ..dtypes import FLOATS, INTEGERS
+from ..model import MISSING, Contract, Input
 
 __all__ = ["Row", "read_rows"]
 

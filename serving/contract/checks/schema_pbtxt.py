@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from ..errors import BadSchema, one_of
-from .domain import Domain, allows
-from .dtypes import FLOATS, INTEGERS
-from .features import castable
-from .findings.finding import Finding
-from .model import MISSING, Contract, Input
-from .protos import message
+from ...errors import BadSchema, one_of
+from ..domain import Domain, allows
+from ..dtypes import FLOATS, INTEGERS
+from ..features import castable
+from ..findings.finding import Finding
+from ..model import MISSING, Contract, Input
+from ..protos import message
 
 __all__ = ["Feature", "against_schema", "read_schema"]
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import UnreadableModel
-from ..tensorflow import tensorflow
-from .domain import Domain, misfit
-from .dtypes import FLOATS
-from .findings.finding import Finding, of_level
-from .model import MISSING, Contract, Input, Output
+from ...errors import UnreadableModel
+from ...tensorflow import tensorflow
+from ..domain import Domain, misfit
+from ..dtypes import FLOATS
+from ..findings.finding import Finding, of_level
+from ..model import MISSING, Contract, Input, Output
 from .sample import Row, read_rows
 from .saved_model import against_model, read_signatures
 
