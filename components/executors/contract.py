@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from ...serving.contract.against import PAPER, from_store
 from ...serving.contract.checks.saved_model import against_model, read_signatures
 from ...serving.contract.checks.schema_pbtxt import against_schema, read_schema
 from ...serving.contract.consumers import against_recordings
-from ...serving.contract.diff import allow_announced, diff
+from ...serving.contract.diff.against import PAPER, from_store
+from ...serving.contract.diff.contracts import allow_announced, diff
 from ...serving.contract.file import dump_json, read
 from ...serving.contract.findings.finding import Finding, placed
 from ...serving.contract.findings.report import Report

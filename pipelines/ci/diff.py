@@ -54,8 +54,8 @@ def contract_diff(file: Path, since: str) -> str:
     Raises:
         BadContract: one of the two cannot be read.
     """
-    from ...serving.contract.against import from_git
-    from ...serving.contract.diff import diff
+    from ...serving.contract.diff.against import from_git
+    from ...serving.contract.diff.contracts import diff
     from ...serving.contract.file import load
     from ...serving.contract.findings.finding import placed
     from ...serving.contract.findings.report import Report

@@ -161,8 +161,8 @@ def diff_command(
     output: Output = None,
 ) -> None:
     """Compare two contracts from the caller's side: breaking, risky or compatible."""
-    from ...serving.contract.against import contract_of
-    from ...serving.contract.diff import allow_announced, diff
+    from ...serving.contract.diff.against import contract_of
+    from ...serving.contract.diff.contracts import allow_announced, diff
     from ...serving.contract.file import load
     from ...serving.errors import NothingToCompare, UnknownAlias, UnknownModel
 

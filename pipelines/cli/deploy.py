@@ -151,7 +151,7 @@ def expected_of(
 
 def _contract(store: "ModelStore", version: int, file: Path | None) -> "Contract | None":
     """The contract of a version; None if it has none."""
-    from ...serving.contract.against import PAPER
+    from ...serving.contract.diff.against import PAPER
     from ...serving.contract.file import load, loads
 
     if file is not None:

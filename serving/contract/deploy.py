@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..errors import NothingToCompare
 from ..store import ModelStore
-from .against import from_store
 from .consumers import against_recordings
-from .diff import allow_announced, diff
+from .diff.against import from_store
+from .diff.contracts import allow_announced, diff
 from .file import Document
 from .findings.finding import Finding, counting, placed
 from .findings.waivers import Waivers, waive

@@ -14,7 +14,7 @@ from ..errors import BadContract, BadModel, NothingToCompare, StoreError
 from ..model_files import PAPERS
 from ..store import STUB, ModelStore, Pushed
 from ..tensorflow import tensorflow
-from .against import PAPER, from_store
+from .diff.against import PAPER, from_store
 from .dtypes import FLOATS, INTEGERS
 from .file import dump_json
 from .model import Contract, Output

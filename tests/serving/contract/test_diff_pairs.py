@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from lockstep.serving.contract.diff import diff
+from lockstep.serving.contract.diff.contracts import diff
 from lockstep.serving.contract.file import loads
 from lockstep.serving.contract.model import Contract
 from lockstep.serving.contract.rules import RULES

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
-from lockstep.serving.contract.diff import diff
+from lockstep.serving.contract.diff.contracts import diff
 from lockstep.serving.contract.domain import Domain
 from lockstep.serving.contract.file import dump, dump_json, loads
 from lockstep.serving.contract.findings.finding import worst

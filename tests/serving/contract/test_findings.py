@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lockstep.serving.contract.against import contract_of
 from lockstep.serving.contract.checks.lint import lint
-from lockstep.serving.contract.diff import allow_announced, diff
+from lockstep.serving.contract.diff.against import contract_of
+from lockstep.serving.contract.diff.contracts import allow_announced, diff
 from lockstep.serving.contract.file import Document, dump_json, load, loads, parse
 from lockstep.serving.contract.findings.finding import Finding, placed
 from lockstep.serving.contract.findings.report import FORMATS, Report

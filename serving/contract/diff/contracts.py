@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from .diff_tensors import deprecations, tensors
-from .findings.finding import Finding, worst
-from .model import Contract, ServiceLevel, semver
+from ..findings.finding import Finding, worst
+from ..model import Contract, ServiceLevel, semver
+from .tensors import deprecations, tensors
 
 __all__ = ["allow_announced", "diff", "next_version"]
 

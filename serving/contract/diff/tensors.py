@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from .domain import Domain, allows, closed, same
-from .dtypes import INTEGERS, holds
-from .findings.finding import Finding
-from .model import SENSITIVITIES, Contract, Deprecation, Input, Output, Tensor
+from ..domain import Domain, allows, closed, same
+from ..dtypes import INTEGERS, holds
+from ..findings.finding import Finding
+from ..model import SENSITIVITIES, Contract, Deprecation, Input, Output, Tensor
 
 __all__ = ["deprecations", "tensors"]
 

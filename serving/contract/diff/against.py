@@ -4,10 +4,10 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from ..errors import BadPaper, NothingToCompare, UnknownRevision
-from ..store import ModelStore
-from .file import Document, load, loads
-from .model import Contract
+from ...errors import BadPaper, NothingToCompare, UnknownRevision
+from ...store import ModelStore
+from ..file import Document, load, loads
+from ..model import Contract
 
 __all__ = ["PAPER", "contract_of", "from_git", "from_store"]
 
