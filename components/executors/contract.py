@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ...serving.contract.checks.saved_model import against_model, read_signatures
 from ...serving.contract.checks.schema_pbtxt import against_schema, read_schema
-from ...serving.contract.consumers import against_recordings
+from ...serving.contract.consumers.check import against_recordings
+from ...serving.contract.consumers.recording import recordings
 from ...serving.contract.diff.against import PAPER, from_store
 from ...serving.contract.diff.contracts import allow_announced, diff
 from ...serving.contract.file import dump_json, read
@@ -15,7 +16,6 @@ from ...serving.contract.findings.finding import Finding, placed
 from ...serving.contract.findings.report import Report
 from ...serving.contract.findings.waivers import Waivers, waive
 from ...serving.contract.model import Contract
-from ...serving.contract.recording import recordings
 from ...serving.errors import NothingToCompare
 from ...serving.store import ModelStore
 from ..errors import BadData

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ...serving.contract.recording import FOLDER
+from ...serving.contract.consumers.recording import FOLDER
 from ...serving.model_files import digest
 from ...serving.store import ModelStore
 from ..paths import resolve

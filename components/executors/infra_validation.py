@@ -11,9 +11,9 @@ from google.protobuf.message import Message
 from tfx.proto import infra_validator_pb2 as infra_validator_proto
 
 from ...serving.contract.checks.saved_model import Signature, read_signatures
+from ...serving.contract.consumers.recording import recordings
 from ...serving.contract.file import read
 from ...serving.contract.model import Contract
-from ...serving.contract.recording import recordings
 from ...serving.errors import one_of
 from ..errors import BadArgument
 from ..step import Metadata, Results, Step

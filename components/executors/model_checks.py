@@ -14,10 +14,10 @@ from ...serving import loadtest
 from ...serving.client import Client
 from ...serving.client.address import parse_address
 from ...serving.client.call import Call
+from ...serving.contract.consumers.recording import Recorded
+from ...serving.contract.consumers.replay import asking, replay
 from ...serving.contract.findings.finding import counting
 from ...serving.contract.model import Contract, ServiceLevel
-from ...serving.contract.recording import Recorded
-from ...serving.contract.replay import asking, replay
 from ...serving.errors import (
     DeadlinePassed,
     LockstepError,

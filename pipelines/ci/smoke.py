@@ -55,8 +55,8 @@ def smoke(
 
 def _replayed(address: str, expected: Expected, file: Path | None) -> str:
     """Send what applications have recorded to an address; what was asked there."""
-    from ...serving.contract.recording import recordings
-    from ...serving.contract.replay import asking, replay
+    from ...serving.contract.consumers.recording import recordings
+    from ...serving.contract.consumers.replay import asking, replay
     from ...serving.errors import ContractBroken
 
     promised = expected.contract

@@ -117,9 +117,9 @@ def check(
     from ...serving.contract.checks.data import against_sample
     from ...serving.contract.checks.saved_model import against_model, read_signatures
     from ...serving.contract.checks.schema_pbtxt import against_schema, read_schema
-    from ...serving.contract.consumers import against_recordings
+    from ...serving.contract.consumers.check import against_recordings
+    from ...serving.contract.consumers.recording import recordings
     from ...serving.contract.file import load
-    from ...serving.contract.recording import recordings
 
     if not (schema or model or data or consumers):
         message = "name one or more"

@@ -32,11 +32,11 @@ def replay(
     output: Output = None,
 ) -> None:
     """Send what applications have recorded (consumers/APPLICATION/*.yaml beside the contract)."""
-    from ...serving.contract.consumers import against_recordings
+    from ...serving.contract.consumers.check import against_recordings
+    from ...serving.contract.consumers.recording import recordings
+    from ...serving.contract.consumers.replay import asking, replay
+    from ...serving.contract.consumers.replayed import add_replays
     from ...serving.contract.file import load
-    from ...serving.contract.recording import recordings
-    from ...serving.contract.replay import asking, replay
-    from ...serving.contract.replayed import add_replays
 
     document = load(contract)
     server = target(document.value.model, rest, grpc)
@@ -67,10 +67,10 @@ def record(
     ] = 0.0,
 ) -> None:
     """Ask a model server, and write down the request and its answer as a recording."""
+    from ...serving.contract.consumers.record import recorded
+    from ...serving.contract.consumers.recording import FOLDER
+    from ...serving.contract.consumers.replay import asking
     from ...serving.contract.file import load
-    from ...serving.contract.record import recorded
-    from ...serving.contract.recording import FOLDER
-    from ...serving.contract.replay import asking
 
     for hint, word in (("APPLICATION", application), ("NAME", name)):
         if not word or word.startswith(".") or "/" in word:

@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from lockstep.pipelines.cli import contract as cli
-from lockstep.serving.contract.consumers import against_recordings
+from lockstep.serving.contract.consumers.check import against_recordings
+from lockstep.serving.contract.consumers.recording import Recording, digest, recordings
+from lockstep.serving.contract.consumers.replay import replay
 from lockstep.serving.contract.fake import FakeServer
 from lockstep.serving.contract.file import load, loads
 from lockstep.serving.contract.findings.finding import Finding
 from lockstep.serving.contract.model import Contract
-from lockstep.serving.contract.recording import Recording, digest, recordings
-from lockstep.serving.contract.replay import replay
 from lockstep.serving.contract.rules import RULES
 from lockstep.serving.errors import BadAnswer, BadContract, Exit, LockstepError, RequestRefused
 

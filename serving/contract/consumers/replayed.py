@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import BadPaper
-from ..store import ModelStore
-from .findings.finding import Finding, counting
+from ...errors import BadPaper
+from ...store import ModelStore
+from ..findings.finding import Finding, counting
 from .recording import Recorded, digest
 
 __all__ = ["Replay", "add_replays", "last_replay"]

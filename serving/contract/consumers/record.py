@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import BadContract
-from .plain_yaml import write_yaml
+from ...errors import BadContract
+from ..plain_yaml import write_yaml
 from .recording import Recording
 from .replay import Ask, to_python
 

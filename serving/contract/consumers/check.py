@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .findings.finding import Finding
-from .model import Consumer, Contract, Output
+from ..findings.finding import Finding
+from ..model import Consumer, Contract, Output
 from .recording import Expectation, Recorded
 
 __all__ = ["against_recordings"]

@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final
 
-from ..errors import BadAnswer, BadInput, RequestRefused
-from .consumers import at
-from .findings.finding import Finding
-from .model import Contract
+from ...errors import BadAnswer, BadInput, RequestRefused
+from ..findings.finding import Finding
+from ..model import Contract
+from .check import at
 from .recording import Expectation, Recorded, Recording
 
 __all__ = ["Ask", "asking", "replay", "to_python"]
@@ -30,7 +30,7 @@ def asking(
     A recording goes through the client with the contract, unless it says that its application has
     none: then its instances go out as they stand.
     """
-    from ..client import Client
+    from ...client import Client
 
     with ExitStack() as clients:
         open_client = partial(Client, target, contract.model, label=label, version=version)

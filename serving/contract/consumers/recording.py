@@ -21,8 +21,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from .file import Document, read
-from .part import Number, Part, Scalar, Text, problem
+from ..file import Document, read
+from ..part import Number, Part, Scalar, Text, problem
 
 __all__ = ["FOLDER", "Expectation", "Recorded", "Recording", "digest", "recordings"]
 

@@ -1,0 +1,1 @@
+"""Requests that applications recorded: held against a contract, sent to a model server."""
