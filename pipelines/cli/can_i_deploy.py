@@ -35,12 +35,12 @@ def can_i_deploy(
     output: Output = None,
 ) -> None:
     """Say whether a version may go to an environment, and why not; exit with 12 if it may not."""
-    from ...serving.contract.deploy import Question, matrix, waived
+    from ...serving.contract.deploy.matrix import Question, matrix, waived
+    from ...serving.contract.deploy.registry import environment
+    from ...serving.contract.deploy.verdict import render
     from ...serving.contract.file import read
     from ...serving.contract.findings.waivers import Waivers
-    from ...serving.contract.registry import environment
     from ...serving.contract.rules import LEVELS as KNOWN
-    from ...serving.contract.verdict import render
     from ...serving.store import ModelStore
 
     for option, given, allowed in (("--format", form, FORMATS), ("--fail-on", fail_on, LEVELS)):

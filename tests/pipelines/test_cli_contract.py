@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from lockstep.pipelines.cli import contract as cli, findings
 from lockstep.serving.contract.checks.lint import lint
 from lockstep.serving.contract.consumers.recording import Recording
+from lockstep.serving.contract.deploy.registry import Environments
 from lockstep.serving.contract.file import load, loads, parse
 from lockstep.serving.contract.findings.report import FORMATS
 from lockstep.serving.contract.findings.waivers import Waivers
-from lockstep.serving.contract.registry import Environments
 from lockstep.serving.contract.rules import LEVELS
 from lockstep.serving.errors import BadContract, Exit, UnknownModel, UnknownRevision
 

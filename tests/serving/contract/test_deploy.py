@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 from lockstep.pipelines.cli import can_i_deploy as cli
 from lockstep.serving.contract.consumers.recording import recordings
 from lockstep.serving.contract.consumers.replayed import add_replays, last_replay
-from lockstep.serving.contract.deploy import Matrix, Question, matrix
+from lockstep.serving.contract.deploy.matrix import Matrix, Question, matrix
+from lockstep.serving.contract.deploy.registry import environment
 from lockstep.serving.contract.file import dump_json, loads
 from lockstep.serving.contract.findings.finding import Finding
-from lockstep.serving.contract.registry import environment
 from lockstep.serving.contract.rules import RULES
 from lockstep.serving.errors import BadContract, BadPaper, Exit, LockstepError, UnknownEnvironment
 from lockstep.serving.store import ModelStore

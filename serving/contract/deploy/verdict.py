@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from .deploy import Matrix, Row
-from .findings.finding import Finding
-from .findings.report import Report
-from .rules import Level
+from ..findings.finding import Finding
+from ..findings.report import Report
+from ..rules import Level
+from .matrix import Matrix, Row
 
 __all__ = ["render"]
 

@@ -25,10 +25,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from ..errors import UnknownEnvironment, one_of
-from .file import Document, read
-from .model import ModelName, Version
-from .part import Part, Text, problem
+from ...errors import UnknownEnvironment, one_of
+from ..file import Document, read
+from ..model import ModelName, Version
+from ..part import Part, Text, problem
 
 __all__ = ["CHAMPION", "Environment", "Environments", "Live", "Registered", "environment"]
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from ..errors import NothingToCompare
-from ..store import ModelStore
-from .consumers.check import against_recordings
-from .consumers.recording import digest, recordings_in
-from .consumers.replayed import last_replay
-from .diff.against import from_store
-from .diff.contracts import allow_announced, diff
-from .file import Document
-from .findings.finding import Finding, counting, placed
-from .findings.waivers import Waivers, waive
-from .model import Consumer, Contract
+from ...errors import NothingToCompare
+from ...store import ModelStore
+from ..consumers.check import against_recordings
+from ..consumers.recording import digest, recordings_in
+from ..consumers.replayed import last_replay
+from ..diff.against import from_store
+from ..diff.contracts import allow_announced, diff
+from ..file import Document
+from ..findings.finding import Finding, counting, placed
+from ..findings.waivers import Waivers, waive
+from ..model import Consumer, Contract
+from ..rules import Level
 from .registry import CHAMPION, Environment, Live, Registered
-from .rules import Level
 
 __all__ = ["Matrix", "Question", "Row", "matrix", "waived"]
 
