@@ -190,8 +190,8 @@ def schema_command(
     output: Output = None,
 ) -> None:
     """Print the JSON Schema of one instance."""
+    from ...serving.contract.client.instance import instance
     from ...serving.contract.file import load
-    from ...serving.contract.instance import instance
 
     write(json.dumps(instance(load(contract).value, wire=wire), indent=2), output)
 
@@ -205,8 +205,8 @@ def openapi_command(
     output: Output = None,
 ) -> None:
     """Print the OpenAPI 3.1 document of TF Serving's REST surface."""
+    from ...serving.contract.client.openapi import openapi
     from ...serving.contract.file import load
-    from ...serving.contract.openapi import openapi
 
     write(json.dumps(openapi(load(contract).value, server), indent=2), output)
 

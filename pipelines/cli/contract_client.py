@@ -18,7 +18,7 @@ def client(
     ],
 ) -> None:
     """Write a Python package that asks the model, typed by the contract; no TensorFlow in it."""
-    from ...serving.contract.client_package import client_package, distribution_name
+    from ...serving.contract.client.package import client_package, distribution_name
     from ...serving.contract.file import load
 
     promised = load(contract).value

@@ -12,8 +12,8 @@ import pytest
 
 from lockstep.components.executors.model_server import ModelServer, model_server
 from lockstep.serving.client import Client
+from lockstep.serving.contract.client.openapi import openapi
 from lockstep.serving.contract.file import load
-from lockstep.serving.contract.openapi import openapi
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from lockstep.serving.contract.client.instance import instance
+from lockstep.serving.contract.client.openapi import openapi
 from lockstep.serving.contract.file import load, loads
-from lockstep.serving.contract.instance import instance
 from lockstep.serving.contract.model import Contract
-from lockstep.serving.contract.openapi import openapi
 
 TAXI: Final = load(Path(__file__).parents[3] / "pipelines/taxi/contract.yaml").value
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from lockstep.pipelines.cli import contract as cli
-from lockstep.serving.contract.client_package import client_package
+from lockstep.serving.contract.client.package import client_package
 from lockstep.serving.contract.fake import FakeServer
 from lockstep.serving.contract.file import load, loads
 from lockstep.serving.contract.model import Output

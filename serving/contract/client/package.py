@@ -7,11 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from .client_fields import PythonField, fields, source
-from .client_names import class_name, package_name
-from .file import dump_json
-from .model import Contract, Input
-from .plausible import plausible
+from ..file import dump_json
+from ..model import Contract, Input
+from ..plausible import plausible
+from .fields import PythonField, fields, source
+from .names import class_name, package_name
 
 __all__ = ["client_package", "distribution_name"]
 
@@ -85,7 +85,7 @@ def _imports(made: Iterable[PythonField]) -> list[str]:
     text = " ".join(field.annotation for field in made)
     typing = [name for name in _TYPING if f"{name}[" in text]
     lines = [f"from typing import {', '.join(typing)}", ""] if typing else []
-    own = f"from lockstep.serving.contract.typed import {', '.join(_own(text))}"
+    own = f"from lockstep.serving.contract.client.typed import {', '.join(_own(text))}"
     return [*lines, own, *(["from pydantic import Field"] if "Field(" in text else [])]
 
 
@@ -97,7 +97,7 @@ def _environment(contract: Contract) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates") / "client"),
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )

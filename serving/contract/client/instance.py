@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from .dtypes import FLOATS, INTEGERS
-from .model import MISSING, Contract, Input, Output, Tensor
+from ..dtypes import FLOATS, INTEGERS
+from ..model import MISSING, Contract, Input, Output, Tensor
 
 __all__ = ["DIALECT", "columns", "instance", "prediction", "tensor"]
 

@@ -6,8 +6,8 @@ Paths, bodies and errors are those of TF Serving 2.20 (`model_servers/http_rest_
 
 from typing import Any, Final
 
+from ..model import Contract
 from .instance import columns, instance, prediction
-from .model import Contract
 
 __all__ = ["openapi"]
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .client_names import field_names
-from .domain import Domain
-from .dtypes import FLOATS, INTEGERS
-from .model import MISSING, Deprecation, Input, Tensor
+from ..domain import Domain
+from ..dtypes import FLOATS, INTEGERS
+from ..model import MISSING, Deprecation, Input, Tensor
+from .names import field_names
 
 __all__ = ["PythonField", "fields", "source"]
 

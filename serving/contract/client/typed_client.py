@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from typing_extensions import Self, TypedDict, Unpack
 
-from ..client import AsyncClient, Client, Predictions, Retry
+from ...client import AsyncClient, Client, Predictions, Retry
 from .typed import TypedInstance, TypedPrediction
 
 if TYPE_CHECKING:
-    from ..client.call import AsyncTransport, Transport
-    from ..prediction_log import PredictionLog
-    from .model import Contract
+    from ...client.call import AsyncTransport, Transport
+    from ...prediction_log import PredictionLog
+    from ..model import Contract
 
 __all__ = ["AsyncTypedClient", "Options", "TypedClient", "TypedPredictions"]
 
@@ -175,6 +175,6 @@ class AsyncTypedClient(_Typed[I, P]):
 
 @cache
 def _contract(package: str) -> "Contract":
-    from .file import loads
+    from ..file import loads
 
     return loads((files(package) / "contract.json").read_bytes(), f"{package}/contract.json").value
