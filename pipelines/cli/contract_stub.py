@@ -24,7 +24,7 @@ def stub(
 ) -> None:
     """Write a stub: a SavedModel that answers as the contract promises, and means nothing by it."""
     from ...serving.contract.file import load
-    from ...serving.contract.stub import push_stub, write_stub
+    from ...serving.contract.stub.saved_model import push_stub, write_stub
 
     if output is None and push is None:
         raise typer.BadParameter(message="name one or both", param_hint="--output, --push")

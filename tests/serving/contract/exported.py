@@ -20,7 +20,7 @@ import tensorflow as tf
 from lockstep.serving.contract.file import loads
 from lockstep.serving.contract.model import Contract
 from lockstep.serving.contract.signature import signatures_for
-from lockstep.serving.contract.stub import write_stub
+from lockstep.serving.contract.stub.saved_model import write_stub
 from lockstep.serving.errors import LockstepError
 
 HERE: Final = Path(__file__).parent

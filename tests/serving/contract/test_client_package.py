@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from lockstep.pipelines.cli import contract as cli
 from lockstep.serving.contract.client.package import client_package
-from lockstep.serving.contract.fake import FakeServer
 from lockstep.serving.contract.file import load, loads
 from lockstep.serving.contract.model import Output
 from lockstep.serving.contract.plausible import plausible
+from lockstep.serving.contract.stub.fake import FakeServer
 from lockstep.serving.errors import Exit
 
 ROOT: Final = Path(__file__).parents[3]

@@ -12,11 +12,11 @@ from lockstep.pipelines.cli import contract as cli
 from lockstep.serving.contract.consumers.check import against_recordings
 from lockstep.serving.contract.consumers.recording import Recording, digest, recordings
 from lockstep.serving.contract.consumers.replay import replay
-from lockstep.serving.contract.fake import FakeServer
 from lockstep.serving.contract.file import load, loads
 from lockstep.serving.contract.findings.finding import Finding
 from lockstep.serving.contract.model import Contract
 from lockstep.serving.contract.rules import RULES
+from lockstep.serving.contract.stub.fake import FakeServer
 from lockstep.serving.errors import BadAnswer, BadContract, Exit, LockstepError, RequestRefused
 
 TAXI: Final = Path(__file__).parents[3] / "pipelines/taxi/contract.yaml"

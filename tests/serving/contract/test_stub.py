@@ -16,7 +16,7 @@ from lockstep.serving.contract.checks.saved_model import against_model, read_sig
 from lockstep.serving.contract.dtypes import INTEGERS
 from lockstep.serving.contract.file import load, loads
 from lockstep.serving.contract.model import Contract, Output
-from lockstep.serving.contract.stub import choices, push_stub, write_stub
+from lockstep.serving.contract.stub.saved_model import choices, push_stub, write_stub
 from lockstep.serving.errors import (
     BadContract,
     BadModel,

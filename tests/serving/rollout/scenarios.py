@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lockstep.serving.contract.fake import FakeServer
 from lockstep.serving.contract.file import loads
 from lockstep.serving.contract.model import Contract
+from lockstep.serving.contract.stub.fake import FakeServer
 from lockstep.serving.rollout.answers import Expected
 from lockstep.serving.rollout.cluster import Cluster, plan_rollout
 from lockstep.serving.rollout.engine import roll_out

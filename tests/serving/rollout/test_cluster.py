@@ -294,7 +294,7 @@ def test_the_command_rolls_out_shows_and_undoes(
     """From an overlay's directory to pods that answer, with a dry run before and the way back."""
     import yaml
 
-    from lockstep.serving.contract.fake import FakeServer
+    from lockstep.serving.contract.stub.fake import FakeServer
     from lockstep.serving.kustomize import render
 
     environment = tmp_path / "overlay"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lockstep.serving.contract.fake import FakeServer
 from lockstep.serving.contract.file import loads
+from lockstep.serving.contract.stub.fake import FakeServer
 from lockstep.serving.errors import Exit, NotUndone, RolledBack, RolloutFailed
 from lockstep.serving.rollout.answers import Expected, NotYet, latency_limit, verify
 from lockstep.serving.rollout.engine import Plan, Step, roll_out

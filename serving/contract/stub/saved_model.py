@@ -10,17 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import BadContract, BadModel, NothingToCompare, StoreError
-from ..model_files import PAPERS
-from ..store import STUB, ModelStore, Pushed
-from ..tensorflow import tensorflow
-from .diff.against import PAPER, from_store
-from .dtypes import FLOATS, INTEGERS
-from .file import dump_json
-from .model import Contract, Output
-from .part import Number, Scalar
-from .plausible import matching
-from .signature import by_name
+from ...errors import BadContract, BadModel, NothingToCompare, StoreError
+from ...model_files import PAPERS
+from ...store import STUB, ModelStore, Pushed
+from ...tensorflow import tensorflow
+from ..diff.against import PAPER, from_store
+from ..dtypes import FLOATS, INTEGERS
+from ..file import dump_json
+from ..model import Contract, Output
+from ..part import Number, Scalar
+from ..plausible import matching
+from ..signature import by_name
 
 __all__ = ["choices", "push_stub", "write_stub"]
 

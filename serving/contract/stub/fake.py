@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final
 
-from .model import Contract
-from .plausible import plausible
+from ..model import Contract
+from ..plausible import plausible
 
 __all__ = ["FakeServer"]
 

@@ -1,0 +1,1 @@
+"""Stand-ins that honour a contract before there is a model: a SavedModel, a fake server."""
