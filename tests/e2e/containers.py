@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ class Containers:
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[str]:
+def registry(folder: Path) -> Generator[str, None, None]:
     """Start Debian's docker-registry, which keeps its images in a folder; give host and port."""
     address = f"127.0.0.1:{free_ports(1)[0]}"
     config = {
