@@ -80,6 +80,13 @@ def plan(recipe: Recipe, facts: Path, *, buildx: bool) -> tuple[tuple[str, ...],
     )
 
 
+def creation(network: str) -> tuple[str, ...]:
+    """The command that makes the builder, once; it is a container, with the same network."""
+    kind = ("--driver", "docker-container")
+    reached = ("--driver-opt", "network=host") if network == "host" else ()
+    return ("docker", "buildx", "create", "--name", BUILDER, *kind, *reached)
+
+
 def build(recipe: Recipe, folder: Path) -> Image:
     """Build it and push it.
 
@@ -90,7 +97,7 @@ def build(recipe: Recipe, folder: Path) -> Image:
     folder.mkdir(parents=True, exist_ok=True)
     facts = folder / "buildx.json"
     if buildx and not _succeeds("docker", "buildx", "inspect", BUILDER):
-        _run("docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container")
+        _run(*creation(recipe.network))
     for command in plan(recipe, facts, buildx=buildx):
         _run(*command)
     if buildx:

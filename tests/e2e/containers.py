@@ -81,7 +81,10 @@ class Containers:
 
 @contextmanager
 def registry(folder: Path) -> Generator[str, None, None]:
-    """Start Debian's docker-registry, which keeps its images in a folder; give host and port."""
+    """Start Debian's docker-registry, which keeps its images in a folder; give host and port.
+
+    Docker forgets the images that came by its name at the end, but not their cached layers.
+    """
     address = f"127.0.0.1:{free_ports(1)[0]}"
     config = {
         "version": 0.1,
@@ -99,6 +102,8 @@ def registry(folder: Path) -> Generator[str, None, None]:
     finally:
         process.terminate()
         process.wait(60)
+        if left := ask("image", "ls", "--quiet", "--filter", f"reference={address}/*/*"):
+            ask("image", "rm", "--force", *set(left.split()))
 
 
 def _wait_for(url: str) -> None:
