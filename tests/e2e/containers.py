@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from lockstep.pipelines.ci.image import BUILDER as BUILDKIT
+
 from ..conformance.serving.servers import free_ports
 
 BUILDER = "lockstep/builder:1.0.0"
@@ -50,6 +52,20 @@ def missing_for_builds() -> str:
     if not shutil.which("docker-registry"):
         return "no docker-registry: apt install docker-registry"
     return missing(told().get("_BUILDER", BUILDER), "build scripts/builder.Dockerfile (docs/ci.md)")
+
+
+def missing_for_papers() -> str:
+    """Say what this machine lacks to build images with SBOM and provenance; empty: nothing."""
+    if not shutil.which("docker-registry"):
+        return "no docker-registry: apt install docker-registry"
+    base = told().get("_BASE_IMAGE", "python:3.11.13-slim-bookworm")
+    if why := missing(base, "docker pull it, or name another: $LOCKSTEP_TEST_SUBSTITUTIONS"):
+        return why
+    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+    words = ["docker", "buildx", "inspect", "--bootstrap", BUILDKIT]
+    if subprocess.run(words, **quiet).returncode:
+        return f"no BuildKit answers `{' '.join(words)}` (docs/ci.md)"
+    return ""
 
 
 @dataclass(frozen=True)
