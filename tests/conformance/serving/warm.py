@@ -21,7 +21,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-SETTINGS: Final = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+SETTINGS: Final = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "CUDA_VISIBLE_DEVICES": "",
+    "TF_ENABLE_ONEDNN_OPTS": "0",  # as the server has it, which here is a fork
+}
 """The environment of every process that uses TensorFlow in these tests."""
 
 IMPORTED: Final = (
