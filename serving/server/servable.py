@@ -195,7 +195,7 @@ class Servable:
         labels = {"model_name": self.name, "API": api, "runtime": "TF1"}
         micros = (time.perf_counter() - start) * 1e6
         self._runner.meter.observe("/tensorflow/serving/runtime_latency", labels, micros)
-        return dict(zip(fetched, answers, strict=True))
+        return {name: _array(answer) for name, answer in zip(fetched, answers, strict=True)}
 
     def _lane(self, feeds: tuple[str, ...], fetches: tuple[str, ...], signature_name: str) -> Lane:
         lane = self._lanes.get((feeds, fetches))
@@ -217,6 +217,11 @@ class Servable:
             return "batched"
         joins = self._runner.join and signature_name in self._loaded.rowwise
         return "joined" if joins else "alone"
+
+
+def _array(answer: Array | bytes) -> Array:
+    """What TensorFlow answers; a string alone comes as bytes."""
+    return np.array(answer, object) if isinstance(answer, bytes) else answer
 
 
 def _feeds(signature: Signature, inputs: Mapping[str, Array]) -> list[tuple[TensorInfo, Array]]:

@@ -281,6 +281,11 @@ TENSORS: Final = [
     ),
     Grpc(
         *("1.5 typed fields", PREDICT),
+        tensor("s", "DT_STRING", (), 'string_val: "a"') + spec("t", 0, "strs"),
+        output("t", "DT_STRING", (), 'string_val: "a"') + spec("t", 1, "strs"),
+    ),
+    Grpc(
+        *("1.5 typed fields", PREDICT),
         tensor("x", "DT_FLOAT", (3,), "float_val: [1, 2, 3]") + spec("t", 0, "scalar"),
         output("total", "DT_FLOAT", (), "float_val: 6") + spec("t", 1, "scalar"),
     ),

@@ -241,6 +241,8 @@ COLUMNS: Final = [
         *(Error("Missing named input: x in 'inputs' object."), 400),
     ),
     columns("1.2 columnar: scalar and empty", "ident", "3.5", 3.5),
+    columns("1.2 columnar: scalar and empty", "strs", '"a"', "a"),
+    columns("1.2 columnar: scalar and empty", "strs", '""', ""),
     columns("1.2 columnar: scalar and empty", "ident", "[]", []),
     columns("1.2 columnar: scalar and empty", "ident", "[[],[]]", [[], []]),
     columns(
