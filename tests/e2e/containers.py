@@ -9,7 +9,6 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -28,14 +27,19 @@ def ask(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+def _answers(*arguments: str) -> bool:
+    """Whether Docker succeeds with that."""
+    words = ["docker", *arguments]
+    return not subprocess.run(words, capture_output=True, check=False).returncode
+
+
 def missing(image: str, recipe: str) -> str:
     """Say what this machine lacks to run an image, and how to get it; empty: nothing."""
     if not shutil.which("docker"):
         return "no docker command: install Docker (Debian: apt install docker.io)"
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
-    if subprocess.run(["docker", "info"], **quiet).returncode:
+    if not _answers("info"):
         return "no Docker engine answers `docker info`: start dockerd, or set DOCKER_HOST"
-    if subprocess.run(["docker", "image", "inspect", image], **quiet).returncode:
+    if not _answers("image", "inspect", image):
         return f"no image {image}: {recipe}"
     return ""
 
@@ -49,23 +53,31 @@ def told() -> dict[str, str]:
 
 def missing_for_builds() -> str:
     """Say what this machine lacks to run a build's steps in containers; empty: nothing."""
-    if not shutil.which("docker-registry"):
-        return "no docker-registry: apt install docker-registry"
-    return missing(told().get("_BUILDER", BUILDER), "build scripts/builder.Dockerfile (docs/ci.md)")
+    recipe = "build scripts/builder.Dockerfile (docs/ci.md)"
+    return _no_registry() or missing(told().get("_BUILDER", BUILDER), recipe)
 
 
 def missing_for_papers() -> str:
     """Say what this machine lacks to build images with SBOM and provenance; empty: nothing."""
-    if not shutil.which("docker-registry"):
-        return "no docker-registry: apt install docker-registry"
-    base = told().get("_BASE_IMAGE", "python:3.11.13-slim-bookworm")
-    if why := missing(base, "docker pull it, or name another: $LOCKSTEP_TEST_SUBSTITUTIONS"):
+    recipe = "docker pull it, or name another: $LOCKSTEP_TEST_SUBSTITUTIONS"
+    if why := _no_registry() or missing(base_image(), recipe):
         return why
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
-    words = ["docker", "buildx", "inspect", "--bootstrap", BUILDKIT]
-    if subprocess.run(words, **quiet).returncode:
-        return f"no BuildKit answers `{' '.join(words)}` (docs/ci.md)"
-    return ""
+    words = ("buildx", "inspect", "--bootstrap", BUILDKIT)
+    return (
+        "" if _answers(*words) else f"no BuildKit answers `docker {' '.join(words)}` (docs/ci.md)"
+    )
+
+
+def base_image() -> str:
+    """What images start from: as told, or as cloudbuild.yaml has it."""
+    file = yaml.safe_load((Path(__file__).parents[2] / "cloudbuild.yaml").read_text())
+    default: str = file["substitutions"]["_BASE_IMAGE"]
+    return told().get("_BASE_IMAGE", default)
+
+
+def _no_registry() -> str:
+    there = shutil.which("docker-registry")
+    return "" if there else "no docker-registry: apt install docker-registry"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from lockstep.pipelines.ci.image import CACHE
 from lockstep.pipelines.ci.results import FOLDER, read
 
 from .cloud_build import LOCKSTEP, commit, git
-from .containers import ask, missing_for_papers, registry, told
+from .containers import ask, base_image, missing_for_papers, registry, told
 
 WHY = missing_for_papers()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY), reason=WHY or "nothing is missing")]
@@ -51,7 +51,7 @@ def test_an_image_comes_with_its_papers(tmp_path: Path) -> None:
     revision = commit(project, "an image")
     with registry(tmp_path) as address:
         base, image = f"{address}/local/base:1", f"{address}/local/thing"
-        ask("tag", told().get("_BASE_IMAGE", "python:3.11.13-slim-bookworm"), base)
+        ask("tag", base_image(), base)
         ask("push", "--quiet", base)
         made = build(project, image, base)
         reference = f"{image}@{made['digest']}"

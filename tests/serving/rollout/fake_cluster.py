@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlparse
 
 Object = dict[str, Any]
@@ -138,6 +138,9 @@ def _waiting_pods(cluster: FakeCluster) -> Object:
     return {"kind": "PodList", "apiVersion": "v1", "items": pods}
 
 
+MISSING: Final = {"kind": "Status", "message": "not found", "code": 404}
+
+
 def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -168,8 +171,7 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             self._answer(cluster.objects.pop(path, None))
 
         def _answer(self, found: Object | None, code: int = 200) -> None:
-            missing = {"kind": "Status", "message": "not found", "code": 404}
-            data = json.dumps(missing if found is None else found).encode()
+            data = json.dumps(MISSING if found is None else found).encode()
             self.send_response(404 if found is None else code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
