@@ -130,8 +130,16 @@ def registry(folder: Path) -> Generator[str, None, None]:
     finally:
         process.terminate()
         process.wait(60)
-        if left := ask("image", "ls", "--quiet", "--filter", f"reference={address}/*/*"):
-            ask("image", "rm", "--force", *set(left.split()))
+        _forget(address)
+
+
+def _forget(address: str) -> None:
+    """Take a registry's names off images, by name: an image may have others, which stay."""
+    for name in ("{{.Repository}}:{{.Tag}}", "{{.Repository}}@{{.Digest}}"):
+        shown = ("--digests", "--format", name, "--filter", f"reference={address}/*/*")
+        names = {one for one in ask("image", "ls", *shown).split() if "<none>" not in one}
+        if names:
+            ask("image", "rm", *names)
 
 
 def _wait_for(url: str) -> None:
